@@ -1,0 +1,339 @@
+"""Where everything lies (`Home`) and how it behaves (`Settings`, from `carelake.yml`).
+
+Importing this module is cheap (pydantic and yaml only), so the command line and DAG files may.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from carelake.errors import ConfigError
+
+if TYPE_CHECKING:
+    from carelake.source_list import SourceList
+
+PROJECT = Path(__file__).resolve().parent.parent
+"""The checkout: `dbt_project/`, `dags/` and `expectations/` lie here."""
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Channel = Literal["phone", "email", "chat", "social", "in_person"]
+
+
+@dataclass(frozen=True)
+class Home:
+    """The one data directory of a company; two homes never touch."""
+
+    root: Path
+
+    @classmethod
+    def from_environment(cls) -> Home:
+        """The home `CARELAKE_HOME` names, `var/` below the working directory without it."""
+        return cls(Path(os.environ.get("CARELAKE_HOME") or "var").expanduser().resolve())
+
+    @property
+    def landing(self) -> Path:
+        """Immutable files as the sources gave them, with their manifests."""
+        return self.root / "landing"
+
+    @property
+    def warehouse(self) -> Path:
+        """The private DuckDB file; one writer."""
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def lock(self) -> Path:
+        """The flock every writer takes; it names its holder."""
+        return self.root / "warehouse.lock"
+
+    @property
+    def published(self) -> Path:
+        """What readers may open."""
+        return self.root / "published"
+
+    @property
+    def ops(self) -> Path:
+        """The last attempt, its reasons, and freshness: rewritten by every run."""
+        return self.published / "ops.duckdb"
+
+    @property
+    def features(self) -> Path:
+        """Feature files, one folder per content digest."""
+        return self.root / "ml" / "features"
+
+    @property
+    def scores(self) -> Path:
+        """Score files on their way to the warehouse."""
+        return self.root / "ml" / "scores"
+
+    @property
+    def decisions(self) -> Path:
+        """One JSON file per decision of the model gate."""
+        return self.root / "ml" / "decisions"
+
+    @property
+    def mlflow_dir(self) -> Path:
+        """MLflow's backend and artifacts."""
+        return self.root / "mlflow"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """Tracking and registry address: `MLFLOW_TRACKING_URI`, else SQLite in this home."""
+        return os.environ.get("CARELAKE_MLFLOW_URI") or f"sqlite:///{self.mlflow_dir / 'mlflow.db'}"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """Where runs keep their files."""
+        return self.mlflow_dir / "artifacts"
+
+    @property
+    def airflow(self) -> Path:
+        """`AIRFLOW_HOME`."""
+        return self.root / "airflow"
+
+    @property
+    def gx(self) -> Path:
+        """Great Expectations' working directory."""
+        return self.root / "gx"
+
+    @property
+    def data_docs(self) -> Path:
+        """The pages Great Expectations writes."""
+        return self.root / "data_docs"
+
+    @property
+    def dbt(self) -> Path:
+        """dbt's target and log folders."""
+        return self.root / "dbt"
+
+    @property
+    def state(self) -> Path:
+        """Ports, passwords and process ids of the services."""
+        return self.root / "state"
+
+    @property
+    def extensions(self) -> Path:
+        """DuckDB extensions, installed from wheels."""
+        return self.root / "duckdb_extensions"
+
+    @property
+    def pepper_file(self) -> Path:
+        """The secret behind every key; mode 0600."""
+        return self.root / "pepper"
+
+    @property
+    def remembered_sources(self) -> Path:
+        """Holds the path of the source list this home was set up with."""
+        return self.root / "sources.path"
+
+    def is_initialised(self) -> bool:
+        """Whether `carelake init` has run here."""
+        return self.warehouse.exists() and (
+            self.pepper_file.exists() or bool(os.environ.get("CARELAKE_PEPPER"))
+        )
+
+
+def prepare_environment(home: Home) -> None:
+    """Point every tool at this home and switch telemetry off; call before a heavy import."""
+    values = {
+        "AIRFLOW_HOME": str(home.airflow),
+        "MLFLOW_TRACKING_URI": home.mlflow_uri,
+        "MPLCONFIGDIR": str(home.root / "cache" / "matplotlib"),
+        "MPLBACKEND": "Agg",
+        "DBT_PROFILES_DIR": str(PROJECT / "dbt_project"),
+        "DBT_TARGET_PATH": str(home.dbt / "target"),
+        "DBT_LOG_PATH": str(home.dbt / "logs"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "GX_ANALYTICS_ENABLED": "false",
+        "SCARF_ANALYTICS": "false",
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+    for key, value in values.items():
+        os.environ[key] = value
+    os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+class Strict(BaseModel):
+    """A mapping in which an unknown key is a mistake, not a comment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OwnIdentities(Strict):
+    """What tells inbound from outbound, and keeps agents from becoming customers."""
+
+    domains: list[str] = Field(default=[], description="Our mail domains, as in example.com")
+    emails: list[str] = Field(default=[], description="Our mailboxes elsewhere")
+    phones: list[str] = Field(default=[], description="Our numbers and extensions")
+    handles: list[str] = Field(default=[], description="Our accounts on chat and social media")
+
+
+class ModelSettings(Strict):
+    """How models are trained."""
+
+    min_labels: int = Field(default=60, ge=10, description="Fewer labelled rows: no training")
+    time_budget_seconds: int = Field(default=20, ge=1, description="Search time per training")
+    satisfied_at: float = Field(default=0.75, description="Satisfaction (0-1) that counts as yes")
+
+
+class Settings(Strict):
+    """Everything `carelake.yml` may say. `CARELAKE__KEY=value` in the environment wins."""
+
+    reporting_timezone: str = Field(default="UTC", description="Zone in which a day begins")
+    default_region: str = Field(default="CN", description="ISO country of numbers without a prefix")
+    business_hours: dict[str, list[str]] = Field(
+        default={day: ["09:00-18:00"] for day in DAYS[:5]},
+        description="Intervals per day: {mon: ['09:00-12:00', '13:00-18:00']}",
+    )
+    holidays: list[dt.date] = Field(default=[], description="Days without business hours")
+    index_window_days: int = Field(default=90, ge=1, description="Window of the care index")
+    value_floor: float = Field(default=0.1, gt=0, le=1, description="Least customer value in CS")
+    cv_basis: Literal["monetary", "perceived"] = Field(
+        default="monetary", description="What customer value is: money, or the customer's NPS"
+    )
+    unanswered_days: int = Field(
+        default=3, ge=1, description="Our last message unanswered so long closes a conversation"
+    )
+    reply_within_minutes: dict[Channel, int] = Field(
+        default={"chat": 3, "phone": 1440, "email": 1440, "social": 240, "in_person": 1440},
+        description="First reply due, per channel",
+    )
+    own_identities: OwnIdentities = OwnIdentities()
+    kept_versions: int = Field(default=5, ge=1, description="Published versions kept")
+    build_threads: int = Field(default=2, ge=1, description="Threads of DuckDB and dbt")
+    settle_seconds: int = Field(
+        default=120, ge=0, description="How long a build waits for extracts under way"
+    )
+    random_seed: int = Field(default=20240601, description="Seed of every random choice")
+    ml: ModelSettings = ModelSettings()
+
+    @field_validator("reporting_timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except Exception as error:
+            raise ValueError(f"'{value}' is no time zone; use a name such as Asia/Shanghai") from error
+        return value
+
+    @field_validator("business_hours")
+    @classmethod
+    def _known_hours(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        for day, intervals in value.items():
+            if day not in DAYS:
+                raise ValueError(f"'{day}' is no day; use one of {', '.join(DAYS)}")
+            for interval in intervals:
+                _interval(interval)
+        return value
+
+    def opening_intervals(self) -> list[tuple[int, dt.time, dt.time]]:
+        """Rows (ISO day of week, opens, closes), in order."""
+        return [
+            (DAYS.index(day) + 1, *_interval(interval))
+            for day in DAYS
+            for interval in self.business_hours.get(day, [])
+        ]
+
+    @classmethod
+    def load(cls, path: Path) -> Settings:
+        """Read `carelake.yml`; a missing file means the defaults.
+
+        Raises:
+            ConfigError: naming file, key and mend.
+        """
+        content = read_yaml(path) if path.exists() else {}
+        content.update(_environment_overrides())
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise ConfigError(explain(path, error)) from error
+
+
+def _interval(text: str) -> tuple[dt.time, dt.time]:
+    match = re.fullmatch(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})", text.strip())
+    if not match:
+        raise ValueError(f"'{text}' is no interval; write 09:00-18:00")
+    hours = [int(part) for part in match.groups()]
+    if hours[2:] == [24, 0]:
+        hours[2:] = [23, 59]
+    opens, closes = dt.time(*hours[:2]), dt.time(*hours[2:])
+    if opens >= closes:
+        raise ValueError(f"'{text}' ends before it begins")
+    return opens, closes
+
+
+def _environment_overrides() -> dict[str, Any]:
+    """Top-level keys from `CARELAKE__KEY`, their values read as YAML."""
+    prefix = "CARELAKE__"
+    return {
+        key.removeprefix(prefix).lower(): yaml.safe_load(value)
+        for key, value in os.environ.items()
+        if key.startswith(prefix)
+    }
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, `{}` when it is empty.
+
+    Raises:
+        ConfigError: the file cannot be read, is not YAML or not a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check path and rights") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" line {where.line + 1}" if where else ""
+        what = getattr(error, "problem", None) or "not UTF-8 text"
+        raise ConfigError(f"{path}:{line} is not valid YAML ({what}); mend the line") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply to be a settings file") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: must be a mapping of keys, found a {type(content).__name__}")
+    return content
+
+
+def explain(path: Path, error: ValidationError, names: dict[int, str] | None = None) -> str:
+    """The first fault of a validated file in one line: file, key, what is wrong."""
+    fault = error.errors()[0]
+    where = list(fault["loc"])
+    if names and len(where) > 1 and where[0] == "sources" and isinstance(where[1], int):
+        where[:2] = [f"source '{names.get(where[1], where[1])}'"]
+    key = ".".join(str(part) for part in where) or "(file)"
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        message = "unknown key; remove it or correct its spelling"
+    elif fault["type"] == "missing":
+        message = "is missing; add it"
+    elif not message.endswith((".", "'")) and "input" in fault and fault["type"] != "value_error":
+        message = f"{message} (found {str(fault['input'])[:60]!r})"
+    more = f" (and {len(error.errors()) - 1} more)" if len(error.errors()) > 1 else ""
+    return f"{path}: {key}: {message}{more}"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every step of the pipeline is given."""
+
+    home: Home
+    settings: Settings
+    sources: SourceList
+    run_id: str = field(default="manual")
+
+    @property
+    def config_dir(self) -> Path:
+        """The folder of `sources.yml`; `carelake.yml`, `followup.yml` and `custom/` lie beside it."""
+        return self.sources.path.parent

@@ -1,0 +1,276 @@
+"""`sources.yml`: what is extracted, and how its columns become ours.
+
+Both extract and load read this file, so it stands above both. Importing it is cheap.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from carelake.errors import ConfigError
+from carelake.settings import Channel, Home, Strict, explain, read_yaml
+
+WHO = ("customer_id", "email", "phone", "handle", "customer_name")
+VERSION = ("updated_at", "is_deleted")
+
+ENTITIES: dict[str, tuple[str, ...]] = {
+    "communications": (
+        "communication_id", "conversation_id", "in_reply_to", "channel", "direction", *WHO,
+        "from_address", "to_address", "agent", "sent_at", "subject", "body", "language", "category",
+        "status", "duration_seconds", "survey_kind", "survey_score", "survey_remark", *VERSION,
+    ),
+    "conversations": (
+        "conversation_id", "channel", "status", "category", "subject", *WHO, "agent", "opened_at",
+        "first_reply_at", "closed_at", "order_id", "handle_seconds", "survey_kind", "survey_score",
+        "survey_remark", "survey_at", *VERSION,
+    ),
+    "customers": (
+        "customer_id", "customer_name", "email", "phone", "handle", "age", "gender", "city",
+        "country", "language", "created_at", "preferred_channel", "do_not_contact", "agent", *VERSION,
+    ),
+    "survey_responses": (
+        "survey_id", "survey_kind", "survey_score", "survey_remark", "conversation_id", "order_id",
+        *WHO, "responded_at", *VERSION,
+    ),
+    "orders": ("order_id", *WHO, "ordered_at", "amount", "currency", "status", "store", *VERSION),
+    "order_lines": (
+        "order_line_id", "order_id", "product_id", "product_name", "category", "quantity",
+        "unit_price", *WHO, "country", "ordered_at", "status", *VERSION,
+    ),
+    "events": ("event_id", "event_name", *WHO, "conversation_id", "occurred_at", *VERSION),
+    "agents": ("agent_id", "agent_name", "email", "phone", "team", "manager", *VERSION),
+    "follow_ups": (
+        "follow_up_id", *WHO, "status", "outcome", "channel", "agent", "approved_at", "due_at",
+        "completed_at", *VERSION,
+    ),
+}  # fmt: skip
+"""Canonical columns per entity; the first one is its id."""
+
+TIME_COLUMNS = frozenset(
+    {
+        "sent_at", "opened_at", "first_reply_at", "closed_at", "survey_at", "created_at",
+        "responded_at", "ordered_at", "occurred_at", "approved_at", "due_at", "completed_at",
+        "updated_at",
+    }
+)  # fmt: skip
+
+Entity = Literal[
+    "communications", "conversations", "customers", "survey_responses", "orders", "order_lines",
+    "events", "agents", "follow_ups",
+]  # fmt: skip
+
+
+class Attribute(Strict):
+    """One source column kept beside ours and offered to the models."""
+
+    name: str
+    promote: bool = Field(default=False, description="Also a column of its own in the mart")
+
+
+class Source(Strict):
+    """One configured system."""
+
+    name: str = Field(description="snake_case, unique")
+    kind: Literal["files", "mbox"] = Field(description="What reads it")
+    path: str = Field(description="File or glob, relative to sources.yml")
+    format: Literal["csv", "jsonl", "json", "parquet", "xlsx"] | None = Field(
+        default=None, description="Format of the files; .gz and .zst are opened"
+    )
+    records_path: str | None = Field(
+        default=None, description="json: dotted path to the list of records, as in data.items"
+    )
+    encoding: str = Field(default="utf-8", description="utf-8, gb18030, ...")
+    delimiter: str | None = Field(default=None, description="csv: field separator; found once if unset")
+    quote: str | None = Field(default=None, description='csv: quote character; " if unset')
+    header: bool = Field(default=True, description="csv: first line names the columns")
+    sheet: str | None = Field(default=None, description="xlsx: sheet name; the first if unset")
+    mode: Literal["append", "snapshot"] = Field(
+        default="append", description="snapshot: the newest batch replaces, vanished rows are deletions"
+    )
+    dedupe: Literal["key", "content", "none"] | None = Field(
+        default=None, description="How repeats are told; key with an id, none without"
+    )
+    entity: Entity | None = Field(default=None, description="What the files hold")
+    columns: dict[str, str] = Field(default={}, description="ours: theirs")
+    constants: dict[str, str] = Field(default={}, description="ours: one value for every row")
+    values: dict[str, dict[str, str]] = Field(default={}, description="ours: {theirs: ours}")
+    attributes: list[Attribute] = Field(default=[], description="Columns kept and offered to models")
+    timestamps: str | list[str] | dict[str, str | list[str]] | None = Field(
+        default=None, description="strptime format, several, or one per column; ISO 8601 if unset"
+    )
+    timezone: str = Field(default="UTC", description="Zone of times written without one")
+    channel: Channel | None = Field(default=None, description="Channel of rows that name none")
+    region: str | None = Field(default=None, description="ISO country of numbers without a prefix")
+    schedule: str | None = Field(default="@daily", description="Cron line or preset of its DAG")
+    owner: str = Field(default="data-engineering", description="Who is asked when it fails")
+    tags: list[str] = Field(default=[], description="Tags of its DAG")
+    max_line_bytes: int = Field(default=16_000_000, ge=1_000, description="Longer lines are rejects")
+
+    @field_validator("name")
+    @classmethod
+    def _snake_case(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", value):
+            raise ValueError(f"'{value}' must be snake_case: letters a-z, digits and _, as in shop_support")
+        return value
+
+    @field_validator("attributes", mode="before")
+    @classmethod
+    def _short_attributes(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            return [{"name": item} if isinstance(item, str) else item for item in value]
+        return value
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _text_values(cls, value: Any) -> Any:
+        # YAML reads 1, yes and 2024-01-01 as other things than text
+        if not isinstance(value, dict):
+            return value
+        return {
+            column: {str(theirs): str(ours) for theirs, ours in pairs.items()}
+            if isinstance(pairs, dict)
+            else pairs
+            for column, pairs in value.items()
+        }
+
+    @field_validator("constants", "columns", mode="before")
+    @classmethod
+    def _text_constants(cls, value: Any) -> Any:
+        return {k: str(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except Exception as error:
+            raise ValueError(f"'{value}' is no time zone; use a name such as Asia/Shanghai") from error
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Source:
+        if self.kind == "mbox":
+            if self.columns or self.entity or self.format:
+                raise ValueError("kind mbox needs no format, entity or columns; remove them")
+            return self
+        if self.entity is None:
+            raise ValueError(f"entity is missing; add one of {', '.join(ENTITIES)}")
+        if self.format is None:
+            raise ValueError("format is missing; add csv, jsonl, json, parquet or xlsx")
+        if not self.columns:
+            raise ValueError("columns is missing; map at least one of ours to theirs")
+        known = ENTITIES[self.entity]
+        for group in ("columns", "constants", "values"):
+            for column in getattr(self, group):
+                if column not in known:
+                    raise ValueError(
+                        f"{group}.{column}: {self.entity} has no such column; use one of {', '.join(known)}"
+                    )
+        if self.records_path and self.format != "json":
+            raise ValueError(f"records_path belongs to format json, not {self.format}")
+        if self.dedupe == "key" and not self.has_id:
+            raise ValueError(f"dedupe: key needs columns.{self.id_column}; map it or use content or none")
+        if isinstance(self.timestamps, dict):
+            for column in self.timestamps:
+                if column not in known or column not in TIME_COLUMNS:
+                    raise ValueError(f"timestamps.{column}: {self.entity} has no such time column")
+        return self
+
+    @property
+    def id_column(self) -> str:
+        """Our id column of its entity."""
+        return ENTITIES[self.entity][0] if self.entity else "message_id"
+
+    @property
+    def has_id(self) -> bool:
+        """Whether the source names its rows itself."""
+        return self.kind != "files" or self.id_column in self.columns
+
+    @property
+    def dedupe_rule(self) -> str:
+        """`dedupe` with its default filled in."""
+        return self.dedupe or ("key" if self.has_id else "none")
+
+    @property
+    def raw_table(self) -> str:
+        """The raw table its rows go to."""
+        return self.entity or "email_messages"
+
+    def time_formats(self, column: str) -> list[str]:
+        """strptime formats of one of our time columns; empty means ISO 8601."""
+        formats = self.timestamps
+        if isinstance(formats, dict):
+            formats = formats.get(column)
+        if formats is None:
+            return []
+        return [formats] if isinstance(formats, str) else list(formats)
+
+
+class SourceList(Strict):
+    """The whole of `sources.yml`."""
+
+    sources: list[Source] = Field(default=[])
+    path: Path = Field(default=Path("sources.yml"), exclude=True)
+
+    @model_validator(mode="after")
+    def _unique(self) -> SourceList:
+        seen: set[str] = set()
+        for source in self.sources:
+            if source.name in seen:
+                raise ValueError(f"name '{source.name}' stands twice; rename one")
+            seen.add(source.name)
+        return self
+
+    @classmethod
+    def load(cls, path: Path) -> SourceList:
+        """Read and check a source list.
+
+        Raises:
+            ConfigError: naming file, source, key and mend.
+        """
+        if not path.exists():
+            raise ConfigError(
+                f"{path}: no such file; write one, name it with CARELAKE_SOURCES, "
+                "or make an example with `carelake sample DIR`"
+            )
+        content = read_yaml(path)
+        items = content.get("sources") or []
+        content["sources"] = items
+        if not isinstance(items, list):
+            raise ConfigError(f"{path}: sources: must be a list; begin each source with `- name:`")
+        names = {i: str(s.get("name", i)) for i, s in enumerate(items) if isinstance(s, dict)}
+        try:
+            return cls.model_validate({**content, "path": path.resolve()})
+        except ValidationError as error:
+            raise ConfigError(explain(path, error, names)) from error
+
+    def select(self, names: list[str] | None) -> list[Source]:
+        """The named sources, all without names.
+
+        Raises:
+            ConfigError: a name that is not in the list.
+        """
+        if not names:
+            return list(self.sources)
+        by_name = {source.name: source for source in self.sources}
+        for name in names:
+            if name not in by_name:
+                known = ", ".join(by_name) or "none yet"
+                raise ConfigError(f"{self.path}: no source '{name}'; there are: {known}")
+        return [by_name[name] for name in names]
+
+
+def source_list_path(home: Home) -> Path:
+    """Where the source list is: `CARELAKE_SOURCES`, else what the home remembers, else here."""
+    named = os.environ.get("CARELAKE_SOURCES")
+    if named:
+        return Path(named).expanduser().resolve()
+    if home.remembered_sources.exists():
+        return Path(home.remembered_sources.read_text(encoding="utf-8").strip())
+    return Path("sources.yml").resolve()
