@@ -1,0 +1,305 @@
+-- One row per batch that was loaded and not checked yet: what the ledger says of it, and what
+-- its rows in raw look like. Only the new batches' rows are read.
+with new_batches as (
+    select
+        batch_seq,
+        batch_id,
+        source_name,
+        n_files,
+        n_physical,
+        n_raw,
+        n_structural_rejects,
+        coalesce(try_cast(missing_columns as varchar[]), []) as missing_columns,
+        coalesce(try_cast(new_columns as varchar[]), []) as new_columns,
+    from ops.new_batches
+),
+
+communications as (
+    select
+        batch_id,
+        count(*) as n_rows,
+        count(*) - count(communication_id) as n_without_id,
+        count(sent_at) as n_times,
+        count(*) filter (sent_at is not null and try_cast(sent_at as timestamptz) is null) as n_bad_times,
+        count(*) filter (coalesce(body, subject, customer_id, email, phone, handle, from_address, to_address, sent_at, survey_score) is null) as n_blank,
+        count(*) filter (
+            contains(body, '�')
+                or contains(subject, '�')
+                or contains(customer_name, '�')
+        ) as n_garbled,
+    from raw.communications
+    where batch_seq in (select new_batches.batch_seq from new_batches)
+    group by batch_id
+),
+
+conversations as (
+    select
+        batch_id,
+        count(*) as n_rows,
+        count(*) - count(conversation_id) as n_without_id,
+        count(opened_at)
+            + count(first_reply_at)
+            + count(closed_at) as n_times,
+        count(*) filter (opened_at is not null and try_cast(opened_at as timestamptz) is null)
+            + count(*) filter (first_reply_at is not null and try_cast(first_reply_at as timestamptz) is null)
+            + count(*) filter (closed_at is not null and try_cast(closed_at as timestamptz) is null) as n_bad_times,
+        count(*) filter (coalesce(subject, category, status, customer_id, email, phone, handle, agent, opened_at, survey_score, survey_remark) is null) as n_blank,
+        count(*) filter (
+            contains(subject, '�')
+                or contains(category, '�')
+                or contains(customer_name, '�')
+                or contains(survey_remark, '�')
+        ) as n_garbled,
+    from raw.conversations
+    where batch_seq in (select new_batches.batch_seq from new_batches)
+    group by batch_id
+),
+
+customers as (
+    select
+        batch_id,
+        count(*) as n_rows,
+        count(*) - count(customer_id) as n_without_id,
+        count(created_at) as n_times,
+        count(*) filter (created_at is not null and try_cast(created_at as timestamptz) is null) as n_bad_times,
+        count(*) filter (coalesce(customer_name, email, phone, handle, age, gender, city) is null) as n_blank,
+        count(*) filter (
+            contains(customer_name, '�')
+                or contains(city, '�')
+        ) as n_garbled,
+    from raw.customers
+    where batch_seq in (select new_batches.batch_seq from new_batches)
+    group by batch_id
+),
+
+survey_responses as (
+    select
+        batch_id,
+        count(*) as n_rows,
+        count(*) - count(survey_id) as n_without_id,
+        count(responded_at) as n_times,
+        count(*) filter (responded_at is not null and try_cast(responded_at as timestamptz) is null) as n_bad_times,
+        count(*) filter (coalesce(survey_score, survey_remark, conversation_id, customer_id, email, responded_at) is null) as n_blank,
+        count(*) filter (
+            contains(survey_remark, '�')
+                or contains(customer_name, '�')
+        ) as n_garbled,
+    from raw.survey_responses
+    where batch_seq in (select new_batches.batch_seq from new_batches)
+    group by batch_id
+),
+
+orders as (
+    select
+        batch_id,
+        count(*) as n_rows,
+        count(*) - count(order_id) as n_without_id,
+        count(ordered_at) as n_times,
+        count(*) filter (ordered_at is not null and try_cast(ordered_at as timestamptz) is null) as n_bad_times,
+        count(*) filter (coalesce(amount, ordered_at, customer_id, email, phone, status) is null) as n_blank,
+        count(*) filter (
+            contains(customer_name, '�')
+        ) as n_garbled,
+    from raw.orders
+    where batch_seq in (select new_batches.batch_seq from new_batches)
+    group by batch_id
+),
+
+order_lines as (
+    select
+        batch_id,
+        count(*) as n_rows,
+        count(*) - count(order_line_id) as n_without_id,
+        count(ordered_at) as n_times,
+        count(*) filter (ordered_at is not null and try_cast(ordered_at as timestamptz) is null) as n_bad_times,
+        count(*) filter (coalesce(order_id, product_id, product_name, quantity, unit_price) is null) as n_blank,
+        count(*) filter (
+            contains(product_name, '�')
+                or contains(customer_name, '�')
+        ) as n_garbled,
+    from raw.order_lines
+    where batch_seq in (select new_batches.batch_seq from new_batches)
+    group by batch_id
+),
+
+events as (
+    select
+        batch_id,
+        count(*) as n_rows,
+        count(*) - count(event_id) as n_without_id,
+        count(occurred_at) as n_times,
+        count(*) filter (occurred_at is not null and try_cast(occurred_at as timestamptz) is null) as n_bad_times,
+        count(*) filter (coalesce(event_name, customer_id, email, phone, handle, occurred_at) is null) as n_blank,
+        count(*) filter (
+            contains(event_name, '�')
+                or contains(customer_name, '�')
+        ) as n_garbled,
+    from raw.events
+    where batch_seq in (select new_batches.batch_seq from new_batches)
+    group by batch_id
+),
+
+agents as (
+    select
+        batch_id,
+        count(*) as n_rows,
+        count(*) - count(agent_id) as n_without_id,
+        0 as n_times,
+        0 as n_bad_times,
+        count(*) filter (coalesce(agent_name, email, phone, team) is null) as n_blank,
+        count(*) filter (
+            contains(agent_name, '�')
+                or contains(team, '�')
+        ) as n_garbled,
+    from raw.agents
+    where batch_seq in (select new_batches.batch_seq from new_batches)
+    group by batch_id
+),
+
+follow_ups as (
+    select
+        batch_id,
+        count(*) as n_rows,
+        count(*) - count(follow_up_id) as n_without_id,
+        count(approved_at)
+            + count(due_at)
+            + count(completed_at) as n_times,
+        count(*) filter (approved_at is not null and try_cast(approved_at as timestamptz) is null)
+            + count(*) filter (due_at is not null and try_cast(due_at as timestamptz) is null)
+            + count(*) filter (completed_at is not null and try_cast(completed_at as timestamptz) is null) as n_bad_times,
+        count(*) filter (coalesce(status, outcome, customer_id, email, phone, due_at) is null) as n_blank,
+        count(*) filter (
+            contains(outcome, '�')
+                or contains(customer_name, '�')
+        ) as n_garbled,
+    from raw.follow_ups
+    where batch_seq in (select new_batches.batch_seq from new_batches)
+    group by batch_id
+),
+
+email_messages as (
+    select
+        batch_id,
+        count(*) as n_rows,
+        count(*) - count(message_id) as n_without_id,
+        count(sent_at) as n_times,
+        count(*) filter (sent_at is not null and try_cast(sent_at as timestamptz) is null) as n_bad_times,
+        count(*) filter (coalesce(from_address, to_addresses, subject, body_text, sent_at) is null) as n_blank,
+        count(*) filter (
+            contains(subject, '�')
+                or contains(body_text, '�')
+                or contains(from_name, '�')
+        ) as n_garbled,
+    from raw.email_messages
+    where batch_seq in (select new_batches.batch_seq from new_batches)
+    group by batch_id
+),
+
+raw_rows as (
+    select * from communications
+    union all by name
+    select * from conversations
+    union all by name
+    select * from customers
+    union all by name
+    select * from survey_responses
+    union all by name
+    select * from orders
+    union all by name
+    select * from order_lines
+    union all by name
+    select * from events
+    union all by name
+    select * from agents
+    union all by name
+    select * from follow_ups
+    union all by name
+    select * from email_messages
+),
+
+-- Without its id, its time or its score a row of an entity says nothing.
+essential_columns (entity, essential) as (
+    values
+    ('communications', ['communication_id', 'sent_at', 'body']),
+    ('conversations', ['conversation_id', 'opened_at']),
+    ('customers', ['customer_id']),
+    ('survey_responses', ['survey_id', 'survey_score', 'responded_at']),
+    ('orders', ['order_id', 'ordered_at', 'amount']),
+    ('order_lines', ['order_line_id', 'order_id', 'quantity', 'unit_price']),
+    ('events', ['event_id', 'event_name', 'occurred_at']),
+    ('agents', ['agent_id', 'agent_name']),
+    ('follow_ups', ['follow_up_id', 'status'])
+),
+
+-- What the source usually brings: its earlier batches, and the snapshot before this one.
+earlier as (
+    select
+        new_batches.batch_id,
+        median(ledger.n_raw) as usual_rows,
+        max_by(ledger.n_raw, ledger.batch_seq) as previous_rows,
+        count(*) as n_earlier,
+    from new_batches
+    inner join ops.ledger as ledger
+        on
+            new_batches.source_name = ledger.source_name
+            and new_batches.batch_seq > ledger.batch_seq
+            and ledger.status in ('loaded', 'released')
+    group by new_batches.batch_id
+),
+
+repeated_files as (
+    select
+        files.batch_id,
+        count(*) as n_repeated_files,
+    from ops.batch_files as files
+    inner join new_batches on files.batch_id = new_batches.batch_id
+    where
+        files.n_physical > 0
+        and exists (
+            select 1
+            from ops.batch_files as others
+            inner join ops.ledger as ledger on others.batch_id = ledger.batch_id
+            where
+                others.source_name = files.source_name
+                and others.sha256 = files.sha256
+                and ledger.batch_seq < new_batches.batch_seq
+        )
+    group by files.batch_id
+),
+
+final as (
+    select
+        new_batches.batch_id,
+        new_batches.source_name,
+        new_batches.n_files,
+        new_batches.n_physical,
+        new_batches.n_physical - new_batches.n_raw - new_batches.n_structural_rejects
+            as n_unaccounted,
+        new_batches.n_raw - coalesce(raw_rows.n_rows, 0) as n_rows_missing,
+        new_batches.n_structural_rejects / nullif(new_batches.n_physical, 0) as reject_share,
+        raw_rows.n_without_id / nullif(raw_rows.n_rows, 0) as missing_id_share,
+        raw_rows.n_bad_times / nullif(raw_rows.n_times, 0) as bad_time_share,
+        raw_rows.n_blank / nullif(raw_rows.n_rows, 0) as blank_share,
+        raw_rows.n_garbled / nullif(raw_rows.n_rows, 0) as garbled_share,
+        nullif(array_to_string(
+            list_intersect(new_batches.missing_columns, essential_columns.essential), ', '
+        ), '') as missing_essential,
+        nullif(array_to_string(new_batches.missing_columns, ', '), '') as missing_columns,
+        nullif(array_to_string(new_batches.new_columns, ', '), '') as new_columns,
+        case
+            when sources.mode = 'snapshot' then new_batches.n_raw / nullif(earlier.previous_rows, 0)
+        end as snapshot_ratio,
+        case
+            when earlier.n_earlier >= 3 then new_batches.n_raw / nullif(earlier.usual_rows, 0)
+        end as volume_ratio,
+        coalesce(repeated_files.n_repeated_files, 0) as n_repeated_files,
+    from new_batches
+    left join ops.sources as sources on new_batches.source_name = sources.source_name
+    left join raw_rows on new_batches.batch_id = raw_rows.batch_id
+    left join essential_columns on sources.entity = essential_columns.entity
+    left join earlier on new_batches.batch_id = earlier.batch_id
+    left join repeated_files on new_batches.batch_id = repeated_files.batch_id
+    order by new_batches.batch_seq
+)
+
+select * from final
