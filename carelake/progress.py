@@ -1,0 +1,65 @@
+"""Say what goes on: a live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+
+class Progress:
+    """Where steps report to; one per call of the command line.
+
+    Args:
+        stream: where lines go; standard error by default, so that output stays clean for pipes.
+        quiet: say nothing.
+    """
+
+    def __init__(self, stream: TextIO | None = None, quiet: bool = False) -> None:
+        self._stream = stream or sys.stderr
+        self._quiet = quiet
+        self._live = not quiet and self._stream.isatty()
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        if self._quiet:
+            return
+        self._clear()
+        print(text, file=self._stream, flush=True)
+
+    def update(self, text: str) -> None:
+        """What is under way now: replaced by the next line, shown on terminals only."""
+        if self._live:
+            self._clear()
+            self._stream.write(text[:110])
+            self._stream.flush()
+
+    def bar(self, label: str, done: int, total: int) -> None:
+        """A bar for work of known size, on terminals only."""
+        share = done / total if total else 1.0
+        self.update(f"{label} [{'#' * round(share * 24):<24}] {done:,}/{total:,}")
+
+    @contextmanager
+    def step(self, label: str) -> Iterator[StepNote]:
+        """Time a step and leave one line: label, what came out, seconds."""
+        note = StepNote()
+        began = time.monotonic()
+        self.update(f"{label} ...")
+        try:
+            yield note
+        except BaseException:
+            self.say(f"✗ {label:<16} failed after {time.monotonic() - began:.1f} s")
+            raise
+        self.say(f"✓ {label:<16} {note.text} ({time.monotonic() - began:.1f} s)")
+
+    def _clear(self) -> None:
+        if self._live:
+            self._stream.write("\r\x1b[2K")
+
+
+class StepNote:
+    """What a step says of itself when it is done."""
+
+    text: str = ""

@@ -1,0 +1,105 @@
+"""Write one batch: copy the bytes, count them, seal them with a manifest."""
+
+from __future__ import annotations
+
+import datetime as dt
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from carelake.landing import MANIFEST, LandedFile, Manifest, write_manifest
+from carelake.source_list import Source
+
+CHUNK = 1 << 20
+
+
+@dataclass
+class ExtractResult:
+    """What one extract of one source did.
+
+    `outcome` is 'extracted', 'nothing_new' or 'failed'; `batches` are ids, oldest first.
+    """
+
+    source: str
+    outcome: str
+    batches: list[str] = field(default_factory=list)
+    n_files: int = 0
+    n_bytes: int = 0
+    message: str = ""
+
+
+@contextmanager
+def source_lock(landing: Path, source: str) -> Iterator[None]:
+    """One extract of a source at a time; another one waits."""
+    folder = landing / source
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def write_batch(
+    landing: Path,
+    source: Source,
+    files: list[tuple[str, Path]],
+    *,
+    number: int,
+    extracted_at: dt.datetime,
+    cursor_before: dict[str, Any],
+    cursor_after: dict[str, Any],
+) -> Manifest:
+    """Copy files into a new batch folder and seal it.
+
+    A folder without a manifest is what a killed extract left; it is written anew.
+
+    Args:
+        files: pairs (name in the source system, where it can be read now).
+        number: the batch's ordinal in its source, from 1.
+    """
+    batch_id = f"{source.name}-{number:06d}"
+    folder = landing / source.name / batch_id
+    if folder.exists() and not (folder / MANIFEST).exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    landed = [_copy(path, folder, i, name) for i, (name, path) in enumerate(files, start=1)]
+    for file in landed:
+        cursor_after.setdefault("files", {})[file.name]["sha256"] = file.sha256
+    manifest = Manifest(
+        batch_id=batch_id,
+        source=source.name,
+        kind=source.kind,
+        extracted_at=extracted_at,
+        files=landed,
+        cursor_before=cursor_before,
+        cursor_after=cursor_after,
+    )
+    write_manifest(landing, manifest)
+    return manifest
+
+
+def _copy(path: Path, folder: Path, ordinal: int, name: str) -> LandedFile:
+    safe = re.sub(r"[^\w.\-]", "_", path.name, flags=re.ASCII)[-80:]
+    target = folder / f"{ordinal:04d}-{safe}"
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as reader, target.open("wb") as writer:
+        while chunk := reader.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+            writer.write(chunk)
+        writer.flush()
+        os.fsync(writer.fileno())
+    target.chmod(0o440)
+    return LandedFile(name=name, landed=target.name, sha256=digest.hexdigest(), n_bytes=size)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as reader:
+        return hashlib.file_digest(reader, "sha256").hexdigest()

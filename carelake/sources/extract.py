@@ -1,0 +1,29 @@
+"""Extract by kind; the one place that knows which kinds there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from carelake.sources.batches import ExtractResult
+from carelake.sources.files import extract_files
+from carelake.source_list import Source
+
+KINDS: dict[str, Callable[[Source, Path, Path], ExtractResult]] = {
+    "files": extract_files,
+    "mbox": extract_files,
+}
+
+
+def extract_source(source: Source, base: Path, landing: Path) -> ExtractResult:
+    """Land what is new at one source; a fault of the source is a result, not an exception.
+
+    Args:
+        base: folder that relative paths start from.
+        landing: the home's landing zone.
+    """
+    try:
+        return KINDS[source.kind](source, base, landing)
+    except OSError as error:
+        message = f"{error.filename or source.path}: {error.strerror or error}; check path and rights"
+        return ExtractResult(source.name, "failed", message=message)

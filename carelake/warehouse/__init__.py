@@ -1,0 +1,1 @@
+"""Load the landing zone into DuckDB, account for every row, build, publish."""

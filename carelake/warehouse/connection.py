@@ -1,0 +1,184 @@
+"""One writer: the flock, and connections that carry the pepper."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import fcntl
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from carelake.errors import ConfigError, RunFailed
+from carelake.settings import Home
+
+_held: dict[str, int] = {}
+"""Depth of the locks this process holds, by path: a step may call another."""
+
+
+def read_pepper(home: Home) -> str:
+    """The secret behind every key: `CARELAKE_PEPPER`, else the home's file.
+
+    Raises:
+        ConfigError: there is neither.
+    """
+    named = os.environ.get("CARELAKE_PEPPER")
+    if named:
+        return named
+    try:
+        return home.pepper_file.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise ConfigError(
+            f"{home.pepper_file}: no pepper; run `carelake init`, or set CARELAKE_PEPPER "
+            "to the one this home was made with"
+        ) from error
+
+
+def make_pepper(home: Home) -> None:
+    """Write a new pepper (mode 0600) unless there is one."""
+    if os.environ.get("CARELAKE_PEPPER") or home.pepper_file.exists():
+        return
+    handle = os.open(home.pepper_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(32) + "\n")
+
+
+@contextmanager
+def write_lock(
+    home: Home,
+    purpose: str,
+    *,
+    wait_seconds: float = 900,
+    say: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """Hold the home's one writer's lock; while waiting, say who holds it.
+
+    The kernel frees an flock when its holder dies, so a killed run leaves no lock behind.
+
+    Raises:
+        RunFailed: another writer kept it for longer than `wait_seconds`.
+    """
+    key = str(home.lock)
+    if _held.get(key):
+        _held[key] += 1
+        try:
+            yield
+        finally:
+            _held[key] -= 1
+        return
+    home.root.mkdir(parents=True, exist_ok=True)
+    handle = os.open(home.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _acquire(handle, home.lock, wait_seconds, say)
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose}
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps(holder).encode(), 0)
+        _held[key] = 1
+        try:
+            yield
+        finally:
+            _held[key] = 0
+            os.ftruncate(handle, 0)
+    finally:
+        os.close(handle)
+
+
+def _acquire(
+    handle: int, path: Path, wait_seconds: float, say: Callable[[str], None] | None
+) -> None:
+    deadline = time.monotonic() + wait_seconds
+    told = False
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if time.monotonic() > deadline:
+            raise RunFailed(f"{path}: still held by {_holder(handle)}; wait for it or stop it")
+        if say and not told:
+            say(f"waiting for the warehouse, held by {_holder(handle)}")
+            told = True
+        time.sleep(0.1)
+
+
+def _holder(handle: int) -> str:
+    try:
+        holder = json.loads(os.pread(handle, 4096, 0))
+        return f"`{holder['purpose']}` (process {holder['pid']} on {holder['host']})"
+    except (ValueError, KeyError):
+        return "another process"
+
+
+@contextmanager
+def connect(home: Home, *, threads: int = 2) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse for writing; call under `write_lock`.
+
+    Raises:
+        RunFailed: a stranger holds the file, or it is no DuckDB file.
+        ConfigError: the home has not been initialised.
+    """
+    if not home.is_initialised():
+        raise ConfigError(f"{home.root}: not a Carelake home yet; run `carelake init`")
+    con = open_file(home.warehouse, home, threads=threads)
+    try:
+        yield con
+    finally:
+        con.close()
+
+
+def open_file(
+    path: Path, home: Home, *, threads: int = 2, read_only: bool = False
+) -> duckdb.DuckDBPyConnection:
+    """A connection as every part of Carelake wants it: UTC, pepper, our extensions."""
+    try:
+        con = duckdb.connect(str(path), read_only=read_only, config={"threads": threads})
+    except duckdb.IOException as error:
+        raise RunFailed(f"{path}: cannot be opened ({first_line(error)})") from error
+    con.execute("set TimeZone = 'UTC'")
+    con.execute("set autoinstall_known_extensions = false")
+    con.execute(f"set extension_directory = '{quote(str(home.extensions))}'")
+    con.execute(f"set variable pepper = '{quote(read_pepper(home))}'")
+    return con
+
+
+def install_extensions(home: Home) -> None:
+    """Copy the DuckDB extensions out of their wheels into the home; nothing is downloaded."""
+    from duckdb_extensions import import_extension
+
+    home.extensions.mkdir(parents=True, exist_ok=True)
+    for name in ("encodings", "excel"):
+        if next(home.extensions.rglob(f"{name}.duckdb_extension"), None):
+            continue
+        with duckdb.connect(config={"extension_directory": str(home.extensions)}) as con:
+            import_extension(name, con=con)
+
+
+def quote(text: str) -> str:
+    """A text for use between single quotes in SQL."""
+    return text.replace("'", "''")
+
+
+def ident(name: str) -> str:
+    """A name for use as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: str | None) -> str:
+    """A text, or null, as an SQL literal."""
+    return "null" if value is None else f"'{quote(value)}'"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def now_utc() -> dt.datetime:
+    """The clock; used for records about runs, never for what they compute."""
+    return dt.datetime.now(dt.UTC)

@@ -1,0 +1,64 @@
+"""What dbt's DuckDB connections need before a model runs: the pepper, UTC, and `e164`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import phonenumbers
+import pyarrow as pa
+from dbt.adapters.duckdb.plugins import BasePlugin
+from duckdb import DuckDBPyConnection
+
+
+class Plugin(BasePlugin):
+    """Prepare every connection and cursor that dbt opens on the warehouse.
+
+    Errors:
+        RuntimeError: `CARELAKE_PEPPER` is not set. Keys made without it could be guessed back.
+    """
+
+    def configure_connection(self, conn: DuckDBPyConnection) -> None:
+        """Register `e164(number, region)`: E.164 text, or NULL when it is no valid number."""
+        conn.create_function(
+            "e164",
+            to_e164,
+            ["VARCHAR", "VARCHAR"],  # type: ignore[list-item]
+            "VARCHAR",  # type: ignore[arg-type]
+            type="arrow",  # type: ignore[arg-type]
+            null_handling="special",  # type: ignore[arg-type]
+        )
+
+    def configure_cursor(self, cursor: Any) -> None:
+        """Give the cursor what it does not inherit: a variable lives in one cursor only."""
+        pepper = os.environ.get("CARELAKE_PEPPER", "")
+        if not pepper:
+            raise RuntimeError("CARELAKE_PEPPER is not set: keys cannot be made without it")
+        cursor.execute("set variable pepper = ?", [pepper])
+        cursor.execute("set TimeZone = 'UTC'")
+
+
+def to_e164(numbers: pa.ChunkedArray, regions: pa.ChunkedArray) -> pa.Array:
+    """Write phone numbers the one international way.
+
+    Args:
+        numbers: Numbers as people wrote them; NULL allowed.
+        regions: The ISO country each one was written in, used when it has no country code.
+
+    Returns:
+        One `+<country><number>` per row; NULL for what is no valid number, extensions included.
+    """
+    pairs = zip(numbers.to_pylist(), regions.to_pylist(), strict=True)
+    return pa.array([_one_e164(number, region) for number, region in pairs], type=pa.string())
+
+
+def _one_e164(number: str | None, region: str | None) -> str | None:
+    if not number:
+        return None
+    try:
+        parsed = phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(parsed):
+        return None
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

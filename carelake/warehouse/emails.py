@@ -1,0 +1,167 @@
+"""Mail files: every message a row, or a reject with the reason."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import html
+import re
+from collections.abc import Iterator
+from datetime import UTC
+from email.message import EmailMessage
+from email.utils import getaddresses, parsedate_to_datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+
+from carelake.warehouse.csv_repair import RAW_TEXT_LIMIT, open_plain
+from carelake.warehouse.incoming import Reject, UnreadableFile
+from carelake.warehouse.schema import EMAIL_COLUMNS
+
+SCHEMA = pa.schema([("__row", pa.int64()), *((name, pa.string()) for name in EMAIL_COLUMNS)])
+AUTO_PRECEDENCE = {"bulk", "junk", "list", "auto_reply"}
+
+
+def read_mbox(path: Path) -> tuple[pa.Table, list[Reject]]:
+    """Parse an mbox file.
+
+    Returns:
+        One row per message (`__row` counts messages from 1), and the messages that are none.
+
+    Raises:
+        UnreadableFile: the file cannot be read to its end, or is no mbox.
+    """
+    rows: list[dict[str, Any]] = []
+    rejects: list[Reject] = []
+    try:
+        for ordinal, (line, raw) in enumerate(_messages(path), start=1):
+            try:
+                rows.append({"__row": ordinal, **parse_message(raw)})
+            except Exception as error:  # the standard parser raises many kinds on broken mail
+                text = raw[:RAW_TEXT_LIMIT].decode("utf-8", "replace")
+                rejects.append(Reject(ordinal, line, f"is no readable message: {error}", text))
+    except (OSError, EOFError) as error:
+        raise UnreadableFile(f"cannot be read to its end: {error}") from error
+    return pa.Table.from_pylist(rows, schema=SCHEMA), rejects
+
+
+def _messages(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield (line of its `From ` separator, bytes) per message."""
+    start, lines = 0, list[bytes]()
+    blank = True
+    with open_plain(path) as file:
+        for number, line in enumerate(file, start=1):
+            if blank and line.startswith(b"From "):
+                if start:
+                    yield start, b"".join(lines)
+                start, lines = number, []
+            elif start:
+                lines.append(line[1:] if re.match(rb">+From ", line) else line)
+            elif line.strip():
+                raise UnreadableFile("does not begin with a `From ` line, so it is no mbox file")
+            blank = not line.strip()
+    if start:
+        yield start, b"".join(lines)
+
+
+def parse_message(raw: bytes) -> dict[str, str | None]:
+    """Fields of one RFC 5322 message, named as in `raw.email_messages`; times are ISO 8601 UTC.
+
+    Raises:
+        ValueError: it has neither sender nor body.
+    """
+    message = cast(EmailMessage, email.message_from_bytes(raw, policy=email.policy.default))
+    senders = getaddresses([_header(message, "From") or ""])
+    sender = senders[0] if senders else ("", "")
+    body = _body(message)
+    if not sender[1] and not body:
+        raise ValueError("it has neither sender nor text")
+    recipients = getaddresses([_header(message, h) or "" for h in ("To", "Cc")])
+    return {
+        "message_id": _identifier(_header(message, "Message-ID")),
+        "in_reply_to": _identifier(_header(message, "In-Reply-To")),
+        "references_ids": " ".join(re.findall(r"<([^<>\s]+)>", _header(message, "References") or ""))
+        or None,
+        "from_address": sender[1] or None,
+        "from_name": sender[0] or None,
+        "to_addresses": ", ".join(address for _, address in recipients if address) or None,
+        "subject": _clean(_header(message, "Subject")),
+        "sent_at": _time(_header(message, "Date")),
+        "body_text": _clean(body),
+        "language": None,
+        "is_auto_reply": "true" if _is_automatic(message) else "false",
+        "attachments": None,
+    }
+
+
+def _header(message: EmailMessage, name: str) -> str | None:
+    try:
+        value = message[name]
+    except Exception:  # malformed headers raise on access under the default policy
+        value = next((v for k, v in message._headers if k.lower() == name.lower()), None)  # type: ignore[attr-defined]
+    return None if value is None else " ".join(str(value).split())
+
+
+def _identifier(value: str | None) -> str | None:
+    match = re.search(r"<([^<>\s]+)>", value or "")
+    return match.group(1) if match else (value or None)
+
+
+def _time(value: str | None) -> str | None:
+    if not value:
+        return None
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, TypeError):
+        return value
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    except (OverflowError, ValueError):
+        return value
+
+
+def _body(message: EmailMessage) -> str:
+    part = message.get_body(preferencelist=("plain", "html"))
+    if part is None:
+        return ""
+    payload = part.get_payload(decode=True)
+    raw = payload if isinstance(payload, bytes) else b""
+    charset = part.get_content_charset() or "utf-8"
+    text = _decode(raw, charset)
+    return _plain_text(text) if part.get_content_subtype() == "html" else text
+
+
+def _decode(raw: bytes, charset: str) -> str:
+    # gb18030 reads all that is labelled with its older, smaller relatives
+    charset = "gb18030" if charset.lower() in ("gb2312", "gbk", "gb18030") else charset
+    try:
+        return raw.decode(charset)
+    except (LookupError, UnicodeDecodeError):
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return raw.decode("latin-1")
+
+
+def _plain_text(markup: str) -> str:
+    text = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", markup)
+    text = re.sub(r"(?i)<(br|/p|/div|/li|/tr)\b[^>]*>", "\n", text)
+    text = html.unescape(re.sub(r"(?s)<[^>]+>", " ", text))
+    return re.sub(r"[ \t]+", " ", text)
+
+
+def _clean(text: str | None) -> str | None:
+    if text is None:
+        return None
+    # lone surrogates cannot be stored as UTF-8
+    text = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+    return "\n".join(line.rstrip() for line in text.splitlines()).strip() or None
+
+
+def _is_automatic(message: EmailMessage) -> bool:
+    submitted = (_header(message, "Auto-Submitted") or "no").lower()
+    precedence = (_header(message, "Precedence") or "").lower()
+    return submitted != "no" or precedence in AUTO_PRECEDENCE

@@ -1,0 +1,44 @@
+"""What a reader hands to the loader: one file as a relation, and the records it could not read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One physical record that has no shape.
+
+    `row_number` counts records of the file from 1, `line_number` its lines.
+    """
+
+    row_number: int | None
+    line_number: int | None
+    reason: str
+    raw_text: str
+
+
+class UnreadableFile(Exception):
+    """A file of which nothing can be read: its batch is held."""
+
+
+@dataclass
+class Incoming:
+    """A landed file, ready to be inserted.
+
+    Attributes:
+        relation: SQL for a FROM clause.
+        columns: their column names, each with the SQL expression (varchar) that gives it.
+        row_number: SQL expression of the record's ordinal in its file.
+        extra: SQL expression (json) of what the mapping leaves, by the names it uses.
+        rejects: records that were read but have no shape.
+        count_rejects: whether rejects may still appear while the relation is read (CSV).
+    """
+
+    relation: str
+    columns: dict[str, str]
+    row_number: str
+    rejects: list[Reject] = field(default_factory=list)
+    json_record: str | None = None
+    count_rejects: bool = False
+    is_document: bool = False

@@ -1,0 +1,325 @@
+"""Load: every landed batch that the ledger lacks, in order, one transaction each."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from carelake.errors import RunFailed
+from carelake.landing import LandedFile, Manifest, manifests
+from carelake.progress import Progress
+from carelake.settings import Context
+from carelake.source_list import Source
+from carelake.warehouse.configuration import record_configuration
+from carelake.warehouse.connection import connect, first_line, now_utc, write_lock
+from carelake.warehouse.csv_repair import Dialect
+from carelake.warehouse.incoming import Incoming, Reject, UnreadableFile
+from carelake.warehouse.mapping import map_file, row_id
+from carelake.warehouse.readers import Reader
+from carelake.warehouse.schema import raw_columns
+
+
+@dataclass
+class BatchResult:
+    """What one batch brought: `n_physical = n_raw + n_rejects`."""
+
+    batch_id: str
+    source: str
+    n_physical: int = 0
+    n_raw: int = 0
+    n_rejects: int = 0
+    held_reason: str | None = None
+    missing: list[str] = field(default_factory=list)
+    new: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _FileResult:
+    n_raw: int
+    rejects: list[Reject]
+    columns: list[str]
+    missing: list[str]
+    unreadable: str | None = None
+
+
+class _NeedsCare(Exception):
+    """The fast CSV reader met a fault: the batch is begun again, this file on the careful way."""
+
+    def __init__(self, landed: str) -> None:
+        super().__init__(landed)
+        self.landed = landed
+
+
+def load(ctx: Context, sources: list[str] | None = None, progress: Progress | None = None) -> list[BatchResult]:
+    """Load what the ledger lacks.
+
+    Args:
+        sources: names to restrict to; all without.
+
+    Returns:
+        One result per batch, in load order; empty when there was nothing new.
+
+    Raises:
+        RunFailed: the warehouse cannot be written.
+    """
+    progress = progress or Progress(quiet=True)
+    wanted = {source.name: source for source in ctx.sources.select(sources)}
+    with (
+        write_lock(ctx.home, "load", say=progress.say),
+        connect(ctx.home, threads=ctx.settings.build_threads) as con,
+    ):
+        record_configuration(con, ctx)
+        known = {row[0] for row in con.execute("select batch_id from ops.ledger").fetchall()}
+        pending = [
+            manifest
+            for name in sorted(wanted)
+            for manifest in manifests(ctx.home.landing, name)
+            if manifest.batch_id not in known
+        ]
+        pending.sort(key=lambda m: (m.extracted_at, m.batch_id))
+        results = []
+        for i, manifest in enumerate(pending):
+            progress.bar(f"load {manifest.source}", i, len(pending))
+            results.append(load_batch(con, ctx, wanted[manifest.source], manifest))
+        return results
+
+
+def load_batch(con: duckdb.DuckDBPyConnection, ctx: Context, source: Source, manifest: Manifest) -> BatchResult:
+    """Load one batch, whole or not at all: rows, rejects and ledger together.
+
+    A batch the ledger knows already is replaced, which is what a replay is.
+    """
+    careful: set[str] = set()
+    while True:
+        scratch = _scratch(ctx)
+        try:
+            con.execute("begin")
+            result = _load(con, ctx, source, manifest, scratch, careful)
+            con.execute("commit")
+            return result
+        except _NeedsCare as fault:
+            con.execute("rollback")
+            careful.add(fault.landed)
+        except duckdb.Error as error:
+            con.execute("rollback")
+            raise RunFailed(f"{manifest.batch_id}: cannot be loaded ({first_line(error)})") from error
+        except BaseException:
+            con.execute("rollback")
+            raise
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _scratch(ctx: Context) -> Path:
+    parent = ctx.home.root / "tmp"
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=parent))
+
+
+def _load(
+    con: duckdb.DuckDBPyConnection,
+    ctx: Context,
+    source: Source,
+    manifest: Manifest,
+    scratch: Path,
+    careful: set[str],
+) -> BatchResult:
+    began = time.monotonic()
+    sequence = _forget(con, source, manifest.batch_id)
+    result = BatchResult(manifest.batch_id, source.name)
+    reader = Reader(con, source, scratch, _stored_dialect(con, source))
+    columns: list[str] = []
+    for file in manifest.files:
+        path = manifest.folder(ctx.home.landing) / file.landed
+        loaded = _load_file(con, reader, source, manifest, file, path, sequence, careful)
+        _record_file(con, source, manifest, file, loaded, sequence)
+        result.n_raw += loaded.n_raw
+        result.n_rejects += len(loaded.rejects)
+        columns += [c for c in loaded.columns if c not in columns]
+        result.missing += [c for c in loaded.missing if c not in result.missing]
+        if loaded.unreadable:
+            result.held_reason = f"{file.name} {loaded.unreadable}"
+    result.n_physical = result.n_raw + result.n_rejects
+    result.new = _new_columns(con, source, columns)
+    _store_dialect(con, source, reader.dialect)
+    _record_batch(con, source, manifest, result, columns, sequence, time.monotonic() - began)
+    return result
+
+
+def _forget(con: duckdb.DuckDBPyConnection, source: Source, batch_id: str) -> int:
+    """Remove what an earlier load of this batch left, and give its place in the ledger."""
+    known = con.execute("select batch_seq from ops.ledger where batch_id = ?", [batch_id]).fetchone()
+    if known is None:
+        last = con.execute("select coalesce(max(batch_seq), 0) from ops.ledger").fetchone()
+        return int(last[0]) + 1 if last else 1
+    for table in (f"raw.{source.raw_table}", "ops.structural_rejects", "ops.batch_files", "ops.ledger"):
+        con.execute(f"delete from {table} where batch_id = ?", [batch_id])
+    return int(known[0])
+
+
+def _load_file(
+    con: duckdb.DuckDBPyConnection,
+    reader: Reader,
+    source: Source,
+    manifest: Manifest,
+    file: LandedFile,
+    path: Path,
+    sequence: int,
+    careful: set[str],
+) -> _FileResult:
+    try:
+        is_careful = file.landed in careful
+        if is_careful:
+            reader.read(path)  # finds the dialect
+        incoming = reader.careful_csv(path) if is_careful else reader.read(path)
+        n_raw, missing = _insert(con, source, manifest, file, incoming, sequence)
+        return _FileResult(n_raw, incoming.rejects, list(incoming.columns), missing)
+    except UnreadableFile as fault:
+        reason = f"cannot be read: {fault}" if "read" not in str(fault) else str(fault)
+        return _FileResult(0, [Reject(None, None, reason, "")], [], [], unreadable=reason)
+
+
+def _insert(
+    con: duckdb.DuckDBPyConnection,
+    source: Source,
+    manifest: Manifest,
+    file: LandedFile,
+    incoming: Incoming,
+    sequence: int,
+) -> tuple[int, list[str]]:
+    """Insert a file's records; gives (rows, our columns the file lacks)."""
+    if not incoming.columns:
+        return 0, []
+    mapped = map_file(source, incoming)
+    columns, relation = dict(mapped.columns), incoming.relation
+    if not source.has_id:
+        relation, columns[source.id_column] = row_id(source, incoming, file.name)
+    names = [*columns, "attributes", "extra", "source_name", "batch_id", "batch_seq", "extracted_at"]
+    names += ["file_name", "row_number"]
+    # texts from the manifest go in as parameters, so that no file name can be read as SQL
+    given = [source.name, manifest.batch_id, sequence, manifest.extracted_at, file.name]
+    statement = f"""
+        insert into raw.{source.raw_table} ({", ".join(names)})
+        select {", ".join(columns.values())}, {mapped.attributes}, {mapped.extra},
+            ?, ?, ?, ?, ?, {incoming.row_number}
+        from {relation}
+    """
+    if not incoming.count_rejects:
+        return _count(con, statement, given), mapped.missing
+    con.execute("drop table if exists reject_errors; drop table if exists reject_scans")
+    try:
+        inserted = _count(con, statement, given)
+        faults = _count(con, "select count(*) from reject_errors", [])
+    except duckdb.Error as error:
+        raise _NeedsCare(file.landed) from error
+    if faults or _has_nul(con, source, manifest, file):
+        raise _NeedsCare(file.landed)
+    return inserted, mapped.missing
+
+
+def _count(con: duckdb.DuckDBPyConnection, statement: str, given: list[object]) -> int:
+    row = con.execute(statement, given).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _has_nul(con: duckdb.DuckDBPyConnection, source: Source, manifest: Manifest, file: LandedFile) -> bool:
+    """Whether a NUL came through in any of our columns: text that no tool downstream reads alike."""
+    tests = " or ".join(f"contains({c}, chr(0))" for c in raw_columns(source.raw_table))
+    query = f"select exists(from raw.{source.raw_table} where batch_id = ? and file_name = ? and ({tests}))"
+    row = con.execute(query, [manifest.batch_id, file.name]).fetchone()
+    return bool(row and row[0])
+
+
+def _record_file(
+    con: duckdb.DuckDBPyConnection,
+    source: Source,
+    manifest: Manifest,
+    file: LandedFile,
+    loaded: _FileResult,
+    sequence: int,
+) -> None:
+    rejected = len(loaded.rejects)
+    con.execute(
+        "insert into ops.batch_files values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            manifest.batch_id, source.name, file.name, file.landed, file.sha256, file.n_bytes,
+            loaded.n_raw + rejected, loaded.n_raw, rejected,
+        ],
+    )  # fmt: skip
+    if not rejected:
+        return
+    table = pa.table(
+        {
+            "row_number": pa.array([r.row_number for r in loaded.rejects], pa.int64()),
+            "line_number": pa.array([r.line_number for r in loaded.rejects], pa.int64()),
+            "reason": pa.array([r.reason for r in loaded.rejects], pa.string()),
+            "raw_text": pa.array([r.raw_text.replace("\0", "␀") for r in loaded.rejects], pa.string()),
+        }
+    )
+    con.execute(
+        """
+        insert into ops.structural_rejects
+        select ?, ?, ?, ?, ?, row_number, line_number, reason, raw_text, null from table
+        """,
+        [manifest.batch_id, sequence, source.name, source.raw_table, file.name],
+    )
+    del table
+
+
+def _record_batch(
+    con: duckdb.DuckDBPyConnection,
+    source: Source,
+    manifest: Manifest,
+    result: BatchResult,
+    columns: list[str],
+    sequence: int,
+    seconds: float,
+) -> None:
+    con.execute(
+        """
+        insert into ops.ledger by name
+        select ? as batch_seq, ? as batch_id, ? as source_name, ? as entity, ? as manifest_path,
+            ? as extracted_at, ? as loaded_at, ? as n_files, ? as n_bytes, ? as n_physical, ? as n_raw,
+            ? as n_structural_rejects, ? as columns, ? as missing_columns, ? as new_columns,
+            ? as seconds, ? as status, ? as held_reason
+        """,
+        [
+            sequence, manifest.batch_id, source.name, source.raw_table,
+            f"{source.name}/{manifest.batch_id}", manifest.extracted_at, now_utc(),
+            len(manifest.files), sum(f.n_bytes for f in manifest.files), result.n_physical,
+            result.n_raw, result.n_rejects, json.dumps(columns), json.dumps(result.missing),
+            json.dumps(result.new), round(seconds, 3),
+            "held" if result.held_reason else "loaded", result.held_reason,
+        ],
+    )  # fmt: skip
+
+
+def _new_columns(con: duckdb.DuckDBPyConnection, source: Source, columns: list[str]) -> list[str]:
+    """Columns that neither the mapping nor an earlier batch of the source had."""
+    earlier = con.execute(
+        "select distinct unnest(columns::varchar[]) from ops.ledger where source_name = ?", [source.name]
+    ).fetchall()
+    if not earlier:
+        return []
+    known = {row[0] for row in earlier} | set(source.columns.values())
+    return [column for column in columns if column not in known]
+
+
+def _stored_dialect(con: duckdb.DuckDBPyConnection, source: Source) -> Dialect | None:
+    row = con.execute("select csv_dialect from ops.sources where source_name = ?", [source.name]).fetchone()
+    if row is None or row[0] is None or source.delimiter:
+        return None
+    return Dialect(**json.loads(row[0]))
+
+
+def _store_dialect(con: duckdb.DuckDBPyConnection, source: Source, dialect: Dialect | None) -> None:
+    if dialect is not None:
+        text = json.dumps({"delimiter": dialect.delimiter, "quote": dialect.quote})
+        con.execute("update ops.sources set csv_dialect = ? where source_name = ?", [text, source.name])

@@ -1,0 +1,97 @@
+"""Recorded tables: what cannot be rebuilt from elsewhere. dbt knows them as sources."""
+
+from __future__ import annotations
+
+from duckdb import DuckDBPyConnection
+
+from carelake.source_list import ENTITIES
+
+RAW_TAIL = """
+    attributes json, extra json, source_name varchar, batch_id varchar, batch_seq bigint,
+    extracted_at timestamptz, file_name varchar, row_number bigint
+"""
+
+EMAIL_COLUMNS = (
+    "message_id", "in_reply_to", "references_ids", "from_address", "from_name", "to_addresses",
+    "subject", "sent_at", "body_text", "language", "is_auto_reply", "attachments",
+)  # fmt: skip
+
+RECORDED = """
+create schema if not exists raw;
+create schema if not exists ops;
+create schema if not exists ml;
+create schema if not exists care;
+
+create table if not exists ops.sources (
+    source_name varchar primary key, kind varchar, entity varchar, channel varchar, mode varchar,
+    dedupe varchar, region varchar, timezone varchar, has_id boolean, position integer,
+    csv_dialect json
+);
+create table if not exists ops.own_identities (kind varchar, value varchar);
+create table if not exists ops.settings (key varchar primary key, value varchar);
+create table if not exists ops.business_hours (day_of_week integer, opens time, closes time);
+create table if not exists ops.holidays (day date);
+create table if not exists ops.ledger (
+    batch_seq bigint, batch_id varchar primary key, source_name varchar, entity varchar,
+    manifest_path varchar, extracted_at timestamptz, loaded_at timestamptz, n_files bigint,
+    n_bytes bigint, n_physical bigint, n_raw bigint, n_structural_rejects bigint,
+    columns json, missing_columns json, new_columns json, seconds decimal(18, 3), status varchar,
+    held_reason varchar, checked_at timestamptz
+);
+create table if not exists ops.batch_files (
+    batch_id varchar, source_name varchar, file_name varchar, landed_path varchar, sha256 varchar,
+    n_bytes bigint, n_physical bigint, n_raw bigint, n_rejected bigint
+);
+create table if not exists ops.structural_rejects (
+    batch_id varchar, batch_seq bigint, source_name varchar, entity varchar, file_name varchar,
+    row_number bigint, line_number bigint, reason varchar, raw_text varchar, replayed_in varchar
+);
+create table if not exists ops.check_results (
+    run_id varchar, checked_at timestamptz, layer varchar, suite varchar, expectation varchar,
+    column_name varchar, severity varchar, success boolean, observed varchar,
+    unexpected_count bigint, element_count bigint, batch_id varchar, details varchar
+);
+create table if not exists ops.steps (
+    run_id varchar, step varchar, started_at timestamptz, seconds decimal(18, 3), outcome varchar,
+    rows bigint, detail varchar
+);
+create table if not exists ops.state (key varchar primary key, value varchar);
+create table if not exists ml.satisfaction_scores (
+    conversation_key varchar, p_satisfied decimal(9, 6), reasons json, model_name varchar,
+    model_version integer, model_digest varchar, features_digest varchar
+);
+create table if not exists ml.segment_scores (
+    customer_key varchar, segment_id integer, segment_name varchar, distance decimal(18, 6),
+    model_name varchar, model_version integer, model_digest varchar, features_digest varchar
+);
+create table if not exists ml.model_decisions (
+    decision_id varchar primary key, decided_at timestamptz, model_name varchar,
+    model_version integer, run_id varchar, decision varchar, reason varchar, metric varchar,
+    baseline_value decimal(9, 6), champion_value decimal(9, 6), challenger_value decimal(9, 6),
+    n_train bigint, n_test bigint, split varchar, data_digest varchar, config_digest varchar,
+    code_version varchar
+);
+create table if not exists care.follow_ups (
+    follow_up_id varchar primary key, customer_key varchar, conversation_key varchar,
+    reason_code varchar, reason varchar, channel varchar, owner varchar, due_at timestamptz,
+    priority integer, rank integer, status varchar, planned_as_of timestamptz, evidence json
+);
+"""
+
+
+def raw_columns(table: str) -> tuple[str, ...]:
+    """Canonical columns of a raw table, without the tail that all share."""
+    return EMAIL_COLUMNS if table == "email_messages" else ENTITIES[table]
+
+
+def raw_tables() -> list[str]:
+    """Names of all raw tables, mapped entities first."""
+    return [*ENTITIES, "email_messages"]
+
+
+def create_recorded_tables(con: DuckDBPyConnection) -> None:
+    """Create every recorded schema and table that is not there yet."""
+    con.execute(RECORDED)
+    for table in raw_tables():
+        columns = ", ".join(f"{column} varchar" for column in raw_columns(table))
+        con.execute(f"create table if not exists raw.{table} ({columns}, {RAW_TAIL})")

@@ -1,0 +1,45 @@
+"""Make a home: folders, pepper, recorded tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from carelake.errors import ConfigError
+from carelake.settings import Context, Home
+from carelake.warehouse.configuration import record_configuration
+from carelake.warehouse.connection import connect, install_extensions, make_pepper, open_file, write_lock
+from carelake.warehouse.schema import create_recorded_tables
+
+
+def initialise(ctx: Context) -> bool:
+    """Set a home up; does nothing harmful to one that is.
+
+    Returns:
+        Whether it is new.
+    """
+    home = ctx.home
+    is_new = not home.is_initialised()
+    if is_new and home.warehouse.exists():
+        raise ConfigError(
+            f"{home.pepper_file}: is gone, but {home.warehouse.name} was made with it; put it back "
+            "or set CARELAKE_PEPPER, for new keys would match nothing"
+        )
+    for folder in (home.root, home.landing, home.published, home.state, home.mlflow_dir, home.dbt):
+        folder.mkdir(parents=True, exist_ok=True)
+    home.root.chmod(0o750)
+    make_pepper(home)
+    install_extensions(home)
+    with write_lock(home, "init"):
+        if is_new:
+            open_file(home.warehouse, home).close()
+            home.warehouse.chmod(0o600)
+        with connect(home) as con:
+            create_recorded_tables(con)
+            record_configuration(con, ctx)
+    remember_sources(home, ctx.sources.path)
+    return is_new
+
+
+def remember_sources(home: Home, path: Path) -> None:
+    """Keep the source list's place, so that later commands need not be told."""
+    home.remembered_sources.write_text(f"{path}\n", encoding="utf-8")
