@@ -1,0 +1,18 @@
+{# Minutes between two times, exact to the millisecond. #}
+{% macro minutes_between(earlier, later) -%}
+    (date_diff('millisecond', {{ earlier }}, {{ later }}) / 60000)::decimal(18, 3)
+{%- endmacro %}
+
+{# A survey score brought to 0..1; CES is read as "how easy was it", 7 the easiest. #}
+{% macro satisfaction(kind, score) -%}
+    case {{ kind }}
+        when 'csat' then (({{ score }} - 1) / 4)::decimal(9, 6)
+        when 'nps' then ({{ score }} / 10)::decimal(9, 6)
+        when 'ces' then (({{ score }} - 1) / 6)::decimal(9, 6)
+    end
+{%- endmacro %}
+
+{# Division of exact sums; the quotient is rounded once, so it is the same in every run. #}
+{% macro share(part, whole, type='decimal(9, 6)') -%}
+    ({{ part }} / nullif({{ whole }}, 0))::{{ type }}
+{%- endmacro %}

@@ -1,0 +1,130 @@
+with
+
+conversations as (
+    select * from {{ ref('int_conversations') }}
+),
+
+-- Only what was known when the conversation closed, for that is when the prediction is made.
+messages as (
+    select
+        messages.conversation_key,
+        count(*) filter (where messages.direction = 'inbound') as n_inbound,
+        count(*) filter (where messages.direction = 'outbound') as n_outbound,
+        string_agg(messages.text_masked, chr(10) order by messages.sent_at, messages.communication_key)
+            filter (where messages.direction = 'inbound') as text,
+    from {{ ref('int_communications') }} as messages
+    inner join conversations using (conversation_key)
+    where
+        not messages.is_auto_reply
+        and (messages.sent_at <= conversations.occurred_at or messages.sent_at is null)
+    group by messages.conversation_key
+),
+
+survey_days as (
+    select customer_key, responded_at, sum(satisfaction) as satisfaction, count(*) as n_surveys,
+    from {{ ref('int_survey_responses') }}
+    where customer_key is not null and responded_at is not null and satisfaction is not null
+    group by customer_key, responded_at
+),
+
+surveys_so_far as (
+    select
+        customer_key,
+        responded_at,
+        sum(satisfaction) over so_far as satisfaction,
+        sum(n_surveys) over so_far as n_surveys,
+    from survey_days
+    window so_far as (partition by customer_key order by responded_at)
+),
+
+order_days as (
+    select customer_key, ordered_at, sum(amount) as amount, count(*) as n_orders,
+    from {{ ref('int_orders') }}
+    where customer_key is not null and ordered_at is not null and not is_cancelled
+    group by customer_key, ordered_at
+),
+
+orders_so_far as (
+    select
+        customer_key,
+        ordered_at,
+        sum(amount) over so_far as amount,
+        sum(n_orders) over so_far as n_orders,
+    from order_days
+    window so_far as (partition by customer_key order by ordered_at)
+),
+
+opening_days as (
+    select customer_key, opened_at, count(*) as n_opened,
+    from conversations
+    where customer_key is not null and opened_at is not null
+    group by customer_key, opened_at
+),
+
+openings_so_far as (
+    select
+        customer_key,
+        opened_at,
+        sum(n_opened) over (partition by customer_key order by opened_at) - n_opened as n_prior,
+    from opening_days
+),
+
+agents as (
+    select agent_key, min(agent_name) as agent_name, min(team) as team,
+    from {{ ref('int_agent_aliases') }}
+    group by agent_key
+),
+
+final as (
+    select
+        conversations.conversation_key,
+        conversations.customer_key,
+        conversations.occurred_at,
+        conversations.opened_at,
+        conversations.channel,
+        conversations.category,
+        conversations.language,
+        extract('hour' from conversations.opened_at at time zone settings.reporting_timezone)::integer as hour_of_day,
+        extract('isodow' from conversations.opened_at at time zone settings.reporting_timezone)::integer as day_of_week,
+        coalesce(messages.n_inbound, 0)::integer as n_inbound,
+        coalesce(messages.n_outbound, 0)::integer as n_outbound,
+        case
+            when conversations.first_reply_at <= conversations.occurred_at then conversations.first_reply_minutes
+        end as first_reply_minutes,
+        conversations.resolution_minutes,
+        conversations.handle_seconds,
+        coalesce(conversations.reopened_at <= conversations.occurred_at, false) as is_reopened,
+        coalesce(openings_so_far.n_prior, 0)::integer as n_prior_conversations,
+        {{ share('surveys_so_far.satisfaction', 'surveys_so_far.n_surveys') }} as prior_satisfaction,
+        coalesce(orders_so_far.n_orders, 0)::integer as n_prior_orders,
+        coalesce(orders_so_far.amount, 0)::decimal(18, 2) as prior_order_value,
+        customers.age as customer_age,
+        customers.gender as customer_gender,
+        agents.team,
+        agents.agent_name,
+        messages.text,
+        conversations.attributes::varchar as attributes,
+        surveys.satisfaction >= {{ var('satisfied_from') }} as label_satisfied,
+        surveys.responded_at as label_at,
+    from conversations
+    cross join {{ ref('int_as_of') }} as settings
+    left join messages using (conversation_key)
+    left join openings_so_far
+        on
+            conversations.customer_key = openings_so_far.customer_key
+            and conversations.opened_at = openings_so_far.opened_at
+    asof left join surveys_so_far
+        on
+            conversations.customer_key = surveys_so_far.customer_key
+            and conversations.occurred_at > surveys_so_far.responded_at
+    asof left join orders_so_far
+        on
+            conversations.customer_key = orders_so_far.customer_key
+            and conversations.occurred_at > orders_so_far.ordered_at
+    left join {{ ref('int_customers') }} as customers on conversations.customer_key = customers.customer_key
+    left join agents on conversations.agent_key = agents.agent_key
+    left join {{ ref('int_conversation_surveys') }} as surveys
+        on conversations.conversation_key = surveys.conversation_key
+)
+
+select * from final

@@ -1,0 +1,64 @@
+with
+
+messages as (
+    select * from {{ ref('int_communications') }}
+),
+
+counted as (
+    select
+        conversation_key,
+        min({
+            'sent_at': coalesce(sent_at, 'infinity'::timestamptz),
+            'communication_key': communication_key,
+            'source_name': conversation_source,
+            'conversation_id': conversation_id,
+            'channel': channel,
+            'direction': direction,
+            'category': category,
+            'language': language,
+            'status': status,
+            'duration_seconds': duration_seconds
+        }) as opening,
+        max(case
+            when agent_key is not null
+                then {'sent_at': sent_at, 'communication_key': communication_key, 'agent_key': agent_key}
+        end).agent_key as agent_key,
+        count(*) filter (where direction = 'inbound' and not is_auto_reply) as n_inbound,
+        count(*) filter (where direction = 'outbound' and not is_auto_reply) as n_outbound,
+        min(sent_at) as first_at,
+        max(sent_at) as last_at,
+        min(sent_at) filter (where direction = 'inbound' and not is_auto_reply) as first_inbound_at,
+        max(sent_at) filter (where direction = 'inbound' and not is_auto_reply) as last_inbound_at,
+        max(sent_at) filter (where direction = 'outbound' and not is_auto_reply) as last_outbound_at,
+        sum(duration_seconds) as talk_seconds,
+        case when min(customer_key) = max(customer_key) then min(customer_key) end as customer_key,
+    from messages
+    group by conversation_key
+),
+
+replies as (
+    select messages.conversation_key, min(messages.sent_at) as first_reply_at,
+    from messages
+    inner join counted using (conversation_key)
+    where
+        messages.direction = 'outbound' and not messages.is_auto_reply
+        and messages.sent_at >= counted.first_inbound_at
+    group by messages.conversation_key
+),
+
+final as (
+    select
+        counted.* exclude (opening),
+        counted.opening.source_name,
+        counted.opening.conversation_id,
+        counted.opening.channel,
+        counted.opening.category,
+        counted.opening.language,
+        counted.opening.status as first_status,
+        counted.opening.direction as first_direction,
+        replies.first_reply_at,
+    from counted
+    left join replies using (conversation_key)
+)
+
+select * from final

@@ -1,0 +1,208 @@
+{% set closed_words %}(
+    'closed', 'close', 'resolved', 'solved', 'done', 'complete', 'completed', 'finished', 'fixed',
+    '已关闭', '已解决', '关闭', '完成', '已完成', '解决'
+){% endset %}
+{% set open_words %}(
+    'open', 'opened', 'pending', 'new', 'in progress', 'in_progress', 'waiting', 'on hold', 'on_hold', 'reopened',
+    'escalated', '处理中', '打开', '待处理', '未解决', '进行中', '重新打开'
+){% endset %}
+{% set unanswered_words %}(
+    'missed', 'abandoned', 'no answer', 'no_answer', 'noanswer', 'busy', 'failed', 'unanswered', 'voicemail',
+    '未接', '未接听', '放弃', '忙线'
+){% endset %}
+
+with
+
+settings as (
+    select as_of, unanswered_days from {{ ref('int_as_of') }}
+),
+
+sources as (
+    select source_name, channel from {{ source('ops', 'sources') }}
+),
+
+written_cases as (
+    select
+        {{ row_key('conversation', ['source_name', 'conversation_id']) }} as conversation_key,
+        {{ identity_key() }} as identity_key,
+        *,
+    from {{ ref('stg_conversations') }}
+),
+
+cases as (
+    select
+        written_cases.* exclude (channel),
+        coalesce(written_cases.channel, sources.channel) as channel,
+        identities.customer_key,
+        agents.agent_key,
+    from written_cases
+    left join sources on written_cases.source_name = sources.source_name
+    left join {{ ref('int_identities') }} as identities on written_cases.identity_key = identities.identity_key
+    left join {{ ref('int_agent_aliases') }} as agents on lower(written_cases.agent) = agents.alias
+),
+
+messages as (
+    select * from {{ ref('int_conversation_messages') }}
+),
+
+united as (
+    select
+        conversation_key,
+        coalesce(cases.source_name, messages.source_name) as source_name,
+        coalesce(cases.conversation_id, messages.conversation_id) as conversation_id,
+        coalesce(cases.customer_key, messages.customer_key) as customer_key,
+        coalesce(cases.agent_key, messages.agent_key) as agent_key,
+        coalesce(cases.channel, messages.channel) as channel,
+        coalesce(cases.category, messages.category) as category,
+        messages.language,
+        coalesce(cases.status, case when cases.conversation_key is null then messages.first_status end) as status_word,
+        coalesce(cases.opened_at, messages.first_at) as opened_at,
+        cases.closed_at as closed_at_source,
+        cases.survey_at,
+        cases.survey_score is not null as has_case_survey,
+        cases.order_id,
+        coalesce(cases.handle_seconds, messages.talk_seconds) as handle_seconds,
+        cases.attributes,
+        coalesce(messages.n_inbound, 0) as n_inbound,
+        coalesce(messages.n_outbound, 0) as n_outbound,
+        messages.first_at,
+        messages.last_at,
+        messages.first_inbound_at,
+        messages.last_inbound_at,
+        messages.last_outbound_at,
+        coalesce(messages.first_direction = 'inbound', true) as is_inbound,
+        coalesce(cases.first_reply_at, messages.first_reply_at) as replied_at,
+        messages.talk_seconds,
+    from cases
+    full outer join messages using (conversation_key)
+),
+
+-- A call or a visit is answered while it happens, unless its status says nobody took it.
+spoken as (
+    select
+        *,
+        channel in ('phone', 'in_person')
+        and coalesce(status_word, '') not in {{ unanswered_words }}
+        and coalesce(talk_seconds, handle_seconds, 1) > 0 as is_answered_call,
+        greatest(last_outbound_at, replied_at) as our_last_at,
+    from united
+),
+
+judged as (
+    select
+        spoken.*,
+        case
+            when closed_at_source is not null then closed_at_source
+            when status_word in {{ open_words }} then null
+            when status_word in {{ closed_words }} then coalesce(greatest(last_at, replied_at, opened_at), survey_at)
+            when is_answered_call then coalesce(last_at, opened_at) + to_seconds(coalesce(talk_seconds, handle_seconds, 0)::double)
+            when
+                our_last_at >= coalesce(last_inbound_at, our_last_at)
+                and our_last_at + to_days(settings.unanswered_days) <= settings.as_of
+                then our_last_at
+        end as closed_at,
+        closed_at_source is not null
+        or status_word in {{ closed_words }}
+        or (
+            coalesce(status_word, '') not in {{ open_words }}
+            and (has_case_survey or is_answered_call and coalesce(last_at, opened_at) is null)
+        ) as is_closed_anyway,
+        settings.unanswered_days,
+    from spoken
+    cross join settings
+),
+
+-- Reopened: the customer wrote again after the close, or after our silence had closed it.
+writings as (
+    select
+        messages.conversation_key,
+        messages.sent_at,
+        messages.direction,
+        judged.closed_at_source,
+        judged.status_word,
+        judged.unanswered_days,
+        lag(messages.direction) over in_order as direction_before,
+        lag(messages.sent_at) over in_order as sent_before,
+    from {{ ref('int_communications') }} as messages
+    inner join judged using (conversation_key)
+    where
+        not messages.is_auto_reply
+        and judged.n_inbound > 1
+        and (
+            judged.last_inbound_at > judged.closed_at_source
+            or (judged.closed_at_source is null and judged.last_inbound_at > judged.first_at + to_days(judged.unanswered_days))
+        )
+    window in_order as (
+        partition by messages.conversation_key order by messages.sent_at, messages.communication_key
+    )
+),
+
+reopenings as (
+    select conversation_key, min(sent_at) as reopened_at,
+    from writings
+    where
+        direction = 'inbound'
+        and (
+            sent_at > closed_at_source
+            or (
+                closed_at_source is null
+                and coalesce(status_word, '') not in {{ open_words }}
+                and direction_before = 'outbound'
+                and sent_at > sent_before + to_days(unanswered_days)
+            )
+        )
+    group by conversation_key
+),
+
+closed as (
+    select
+        judged.*,
+        reopenings.reopened_at,
+        case when closed_at is not null or is_closed_anyway then 'closed' else 'open' end as status,
+        case
+            when replied_at is not null then replied_at
+            when is_answered_call then coalesce(first_inbound_at, opened_at)
+        end as first_reply_at,
+        reopenings.reopened_at is not null
+        or coalesce(status_word in ('reopened', '重新打开'), false) as is_reopened,
+    from judged
+    left join reopenings using (conversation_key)
+),
+
+final as (
+    select
+        conversation_key,
+        customer_key,
+        agent_key,
+        source_name,
+        conversation_id,
+        order_id,
+        channel,
+        status,
+        case
+            when status = 'open' then 'open'
+            when is_reopened then 'reopened'
+            when n_inbound > 1 then 'resolved_later'
+            else 'resolved_first_time'
+        end as outcome_state,
+        category,
+        language,
+        is_inbound,
+        is_reopened,
+        n_inbound,
+        n_outbound,
+        {{ minutes_between('coalesce(first_inbound_at, opened_at)', 'first_reply_at') }} as first_reply_minutes,
+        {{ minutes_between('opened_at', 'closed_at') }} as resolution_minutes,
+        handle_seconds::decimal(18, 3) as handle_seconds,
+        opened_at,
+        first_inbound_at,
+        first_reply_at,
+        closed_at,
+        reopened_at,
+        last_at,
+        coalesce(closed_at, last_at, opened_at) as occurred_at,
+        attributes,
+    from closed
+)
+
+select * from final

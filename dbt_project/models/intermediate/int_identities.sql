@@ -1,0 +1,41 @@
+with
+
+mentions as (
+    select
+        mentions.identity_key,
+        mentions.kind,
+        points.contact_point_key,
+        points.customer_key,
+    from {{ ref('int_identity_points') }} as mentions
+    inner join {{ ref('int_contact_points') }} as points using (kind, value)
+),
+
+keys as (
+    select
+        identity_key,
+        max(customer_key) as customer_key,
+        max(contact_point_key) filter (where kind = 'email') as email_key,
+        max(contact_point_key) filter (where kind = 'phone') as phone_key,
+        max(contact_point_key) filter (where kind = 'handle') as handle_key,
+        max(contact_point_key) filter (where kind = 'crm') as crm_key,
+    from mentions
+    group by identity_key
+),
+
+-- The point a message came through is the one of its channel; else the most telling one.
+final as (
+    select
+        keys.identity_key,
+        keys.customer_key,
+        coalesce(
+            case
+                when sets.channel = 'phone' then keys.phone_key
+                when sets.channel in ('chat', 'social') then keys.handle_key
+            end,
+            keys.email_key, keys.phone_key, keys.handle_key, keys.crm_key
+        ) as contact_point_key,
+    from keys
+    inner join {{ ref('int_identity_sets') }} as sets using (identity_key)
+)
+
+select * from final

@@ -1,0 +1,71 @@
+{% set entities = [
+    ('stg_conversations', 'channel', 'opened_at'),
+    ('stg_customers', 'null::varchar', 'created_at'),
+    ('stg_survey_responses', 'null::varchar', 'responded_at'),
+    ('stg_orders', 'null::varchar', 'ordered_at'),
+    ('stg_order_lines', 'null::varchar', 'ordered_at'),
+    ('stg_events', 'null::varchar', 'occurred_at'),
+    ('stg_follow_ups', 'null::varchar', 'approved_at'),
+] %}
+
+with
+
+mentions as (
+    select identity_key, source_name, channel, email, phone, handle, customer_id, customer_name, sent_at as seen_at,
+    from {{ ref('int_messages') }}
+    {% for model, channel, seen_at in entities %}
+    union all
+    select
+        {{ identity_key(channel) }} as identity_key,
+        source_name, {{ channel }} as channel, email, phone, handle, customer_id, customer_name,
+        {{ seen_at }} as seen_at,
+    from {{ ref(model) }}
+    {% endfor %}
+),
+
+sets as (
+    select
+        identity_key, source_name, channel, email, phone, handle, customer_id,
+        max(customer_name) as customer_name,
+        min(seen_at) as first_seen_at,
+        max(seen_at) as last_seen_at,
+    from mentions
+    where identity_key is not null
+    group by all
+),
+
+own as (
+    select * from {{ ref('int_own_identities') }}
+),
+
+final as (
+    select
+        sets.identity_key,
+        sets.source_name,
+        sets.channel,
+        case
+            when
+                not list_contains(own.emails, sets.email)
+                and not list_contains(own.domains, split_part(sets.email, '@', 2))
+                then sets.email
+        end as email,
+        case
+            when not list_contains(own.phones, regexp_replace(sets.phone, '\D', '', 'g')) then sets.phone
+        end as phone,
+        coalesce(sources.region, settings.default_region) as region,
+        case
+            when not list_contains(own.handles, sets.handle)
+                then case when coalesce(sets.channel, sources.channel) = 'chat' then 'chat:' else 'social:' end
+                    || sets.handle
+        end as handle,
+        sets.customer_id,
+        sets.customer_name,
+        sets.first_seen_at,
+        sets.last_seen_at,
+    from sets
+    cross join own
+    cross join {{ ref('int_as_of') }} as settings
+    left join {{ source('ops', 'sources') }} as sources using (source_name)
+)
+
+select * from final

@@ -1,0 +1,53 @@
+with
+
+settings as (
+    select reporting_timezone from {{ ref('int_as_of') }}
+),
+
+conversations as (
+    select * from {{ ref('int_conversations') }}
+),
+
+occurrences as (
+    select
+        messages.sent_at as happened_at,
+        messages.channel,
+        messages.customer_key,
+        messages.direction as what,
+        null::decimal(18, 6) as measure,
+    from {{ ref('int_communications') }} as messages
+    union all
+    select opened_at, channel, customer_key, 'opened', first_reply_minutes from conversations
+    union all
+    select closed_at, channel, customer_key, 'closed', null from conversations
+    union all
+    select
+        coalesce(surveys.responded_at, conversations.occurred_at),
+        conversations.channel,
+        surveys.customer_key,
+        'survey',
+        surveys.satisfaction,
+    from {{ ref('int_survey_responses') }} as surveys
+    left join conversations using (conversation_key)
+),
+
+final as (
+    select
+        (occurrences.happened_at at time zone settings.reporting_timezone)::date as day,
+        coalesce(occurrences.channel, 'unknown') as channel,
+        count(*) filter (where what in ('inbound', 'outbound'))::integer as n_communications,
+        count(*) filter (where what = 'inbound')::integer as n_inbound,
+        count(*) filter (where what = 'outbound')::integer as n_outbound,
+        count(*) filter (where what = 'opened')::integer as n_conversations_opened,
+        count(*) filter (where what = 'closed')::integer as n_conversations_closed,
+        count(measure) filter (where what = 'survey')::integer as n_survey_responses,
+        coalesce(sum(measure) filter (where what = 'survey'), 0)::decimal(18, 6) as satisfaction_sum,
+        (median(measure) filter (where what = 'opened'))::decimal(18, 3) as median_first_reply_minutes,
+        count(distinct customer_key)::integer as n_customers,
+    from occurrences
+    cross join settings
+    where occurrences.happened_at is not null
+    group by day, coalesce(occurrences.channel, 'unknown')
+)
+
+select * from final

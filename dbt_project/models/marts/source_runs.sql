@@ -1,0 +1,53 @@
+{% set entities = [
+    'communications', 'conversations', 'customers', 'survey_responses', 'orders', 'order_lines', 'events',
+    'agents', 'follow_ups', 'email_messages',
+] %}
+
+with
+
+dispositions as (
+    {% for entity in entities -%}
+    {% if not loop.first %}union all
+    {% endif -%}
+    select batch_id, disposition, count(*) as n_rows,
+    from {{ ref('stg_' ~ entity ~ '__classified') }}
+    group by all
+    {% endfor %}
+),
+
+counted as (
+    select
+        batch_id,
+        {% for disposition in ['staged', 'rejected', 'duplicate', 'superseded', 'deleted', 'held'] -%}
+        coalesce(sum(n_rows) filter (where disposition = '{{ disposition }}'), 0)::bigint as n_{{ disposition }},
+        {% endfor -%}
+        sum(n_rows)::bigint as n_classified,
+    from dispositions
+    group by batch_id
+),
+
+final as (
+    select
+        ledger.batch_id,
+        ledger.source_name,
+        ledger.entity,
+        ledger.extracted_at,
+        ledger.n_physical,
+        ledger.n_structural_rejects,
+        ledger.n_raw,
+        coalesce(counted.n_staged, 0) as n_staged,
+        coalesce(counted.n_rejected, 0) as n_rejected,
+        coalesce(counted.n_duplicate, 0) as n_duplicates,
+        coalesce(counted.n_superseded, 0) as n_superseded,
+        coalesce(counted.n_deleted, 0) as n_deleted,
+        coalesce(counted.n_held, 0) as n_held,
+        coalesce(
+            ledger.n_physical = ledger.n_raw + ledger.n_structural_rejects
+            and ledger.n_raw = coalesce(counted.n_classified, 0),
+            false
+        ) as is_balanced,
+    from {{ source('ops', 'ledger') }} as ledger
+    left join counted using (batch_id)
+)
+
+select * from final
