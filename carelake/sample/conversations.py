@@ -17,7 +17,13 @@ from carelake.sample.chance import pick, poisson, sigmoid, stream
 from carelake.sample.people import Agent, Person
 from carelake.sample.shopping import Order
 
-EXPECTED_WAIT = {"phone": 1.5, "chat": 2.5, "email": 420.0, "social": 150.0, "in_person": 6.0}
+EXPECTED_WAIT = {
+    "phone": 1.5,
+    "chat": 2.5,
+    "email": 420.0,
+    "social": 150.0,
+    "in_person": 6.0,
+}
 """Minutes to the first reply that customers think fair, per channel."""
 
 NEED_WEIGHT = {
@@ -28,8 +34,32 @@ NEED_EFFECT = {
     "delivery": -0.1, "refund": -0.45, "quality": -0.5, "billing": 0.0, "usage": 0.45,
     "installation": 0.2, "service": -0.8, "presale": 0.6,
 }  # fmt: skip
-_HOURS = [1, 1, 0.5, 0.3, 0.3, 0.5, 1, 2, 4, 7, 9, 9, 6, 6, 8, 9, 9, 8, 7, 6, 7, 6, 4, 2]
-_NOT_FIRST = ("solved_later", "reopened", "open")
+_HOURS = [
+    1,
+    1,
+    0.5,
+    0.3,
+    0.3,
+    0.5,
+    1,
+    2,
+    4,
+    7,
+    9,
+    9,
+    6,
+    6,
+    8,
+    9,
+    9,
+    8,
+    7,
+    6,
+    7,
+    6,
+    4,
+    2,
+]
 
 
 @dataclass
@@ -106,7 +136,11 @@ def make_conversations(
 
 
 def _conversation(
-    rng: random.Random, person: Person, agents: list[Agent], orders: list[Order], days: int
+    rng: random.Random,
+    person: Person,
+    agents: list[Agent],
+    orders: list[Order],
+    days: int,
 ) -> Conversation:
     day = rng.random() * days
     hour = pick(rng, dict(enumerate(_HOURS)))
@@ -114,7 +148,9 @@ def _conversation(
     order = _recent(rng, orders, opened_at)
     need = pick(rng, _needs_of(person, order))
     channel = pick(rng, person.channels)
-    agent = rng.choice([agent for agent in agents if channel in agent.channels] or agents)
+    agent = rng.choice(
+        [agent for agent in agents if channel in agent.channels] or agents
+    )
     severity = -NEED_EFFECT[need] + rng.gauss(0.0, 0.8)
     wait_ratio = _wait_ratio(rng, day, hour, agent)
     wait = EXPECTED_WAIT[channel] * wait_ratio
@@ -122,10 +158,12 @@ def _conversation(
     outcome = _outcome(rng, agent, severity)
     impatience = max(0.3, 1.0 - 0.5 * person.patience)
     satisfaction = (
-        0.75
+        0.35
         + 1.25 * mood
         - 0.85 * impatience * max(-1.2, min(2.0, math.log(wait_ratio)))
-        + {"solved_first": 0.9, "solved_later": -0.3, "reopened": -1.2, "open": -1.4}[outcome]
+        + {"solved_first": 0.9, "solved_later": -0.3, "reopened": -1.2, "open": -1.4}[
+            outcome
+        ]
         + 0.45 * agent.skill
         + 0.8 * NEED_EFFECT[need]
     )
@@ -142,16 +180,22 @@ def _conversation(
 
 
 def _needs_of(person: Person, order: Order | None) -> dict[str, float]:
-    weights = {need: person.needs[need] * NEED_WEIGHT[need] + 0.05 for need in NEED_WEIGHT}
+    weights = {
+        need: person.needs[need] * NEED_WEIGHT[need] + 0.05 for need in NEED_WEIGHT
+    }
     if order is None:
         return {"presale": 1.0 + weights["presale"], "usage": weights["usage"] + 0.3,
                 "service": weights["service"], "billing": 0.2}  # fmt: skip
     return weights
 
 
-def _recent(rng: random.Random, orders: list[Order], opened_at: datetime) -> Order | None:
+def _recent(
+    rng: random.Random, orders: list[Order], opened_at: datetime
+) -> Order | None:
     """Return an order of the month before, newer ones rather; people write about those."""
-    recent = [order for order in orders if 0 <= (opened_at - order.ordered_at).days < 30]
+    recent = [
+        order for order in orders if 0 <= (opened_at - order.ordered_at).days < 30
+    ]
     return rng.choice(recent[-3:]) if recent else None
 
 
@@ -173,7 +217,13 @@ def _logistic(rng: random.Random) -> float:
 
 def _talk(rng: random.Random, talk: Conversation) -> None:
     """Lay out the turns; each channel has its own tempo."""
-    tempo = {"phone": 0.0, "chat": 1.6, "email": 190.0, "social": 70.0, "in_person": 0.0}
+    tempo = {
+        "phone": 0.0,
+        "chat": 1.6,
+        "email": 190.0,
+        "social": 70.0,
+        "in_person": 0.0,
+    }
     pause = tempo[talk.channel]
     if talk.channel == "phone":
         _call(rng, talk)
@@ -189,10 +239,14 @@ def _write(rng: random.Random, talk: Conversation, pause: float) -> None:
     talk.turns.append(Turn(now, True, "opening"))
     ratio = talk.wait_minutes / EXPECTED_WAIT[talk.channel]
     if ratio > 2.0 and rng.random() < 0.6:
-        talk.turns.append(Turn(after(now, talk.wait_minutes * rng.uniform(0.4, 0.9)), True, "chase"))
+        talk.turns.append(
+            Turn(after(now, talk.wait_minutes * rng.uniform(0.4, 0.9)), True, "chase")
+        )
     now = after(now, max(0.15, talk.wait_minutes))
     talk.turns.append(Turn(now, False, "answer"))
-    rounds = {"chat": 1 + poisson(rng, 0.7), "email": poisson(rng, 0.45)}.get(talk.channel, 0)
+    rounds = {"chat": 1 + poisson(rng, 0.7), "email": poisson(rng, 0.45)}.get(
+        talk.channel, 0
+    )
     for _ in range(rounds + int(talk.outcome == "solved_later")):
         now = after(now, pause * rng.uniform(0.3, 2.0))
         talk.turns.append(Turn(now, True, "detail"))
@@ -214,7 +268,9 @@ def _call(rng: random.Random, talk: Conversation) -> None:
     if ratio > 2.2 and rng.random() < 0.5:
         talk.turns.append(Turn(now, True, "abandoned", round(rng.uniform(20, 90))))
         now = after(now, rng.uniform(4, 50))
-    seconds = round(rng.lognormvariate(5.4, 0.6) * (1.0 + 0.15 * max(0.0, talk.severity)))
+    seconds = round(
+        rng.lognormvariate(5.4, 0.6) * (1.0 + 0.15 * max(0.0, talk.severity))
+    )
     talk.turns.append(Turn(now, True, "opening", seconds))
     now = after(now, talk.wait_minutes + seconds / 60)
     if talk.outcome == "solved_later":
@@ -249,7 +305,9 @@ def _ask(rng: random.Random, talk: Conversation, felt: float) -> None:
         return
     last = max([talk.closed_at, *(turn.sent_at for turn in talk.turns)])
     if felt > 0:
-        score = 5 if felt + 0.5 * rng.random() > 1.35 else 4
+        score = 5 if felt + 0.5 * rng.random() > 1.6 else 4
     else:
         score = 1 if felt < -1.9 else 2 if felt < -0.8 else 3
-    talk.survey = Survey(score, after(last, rng.uniform(8, 2400)), felt / 2 + rng.gauss(0, 0.4))
+    talk.survey = Survey(
+        score, after(last, rng.uniform(8, 2400)), felt / 2 + rng.gauss(0, 0.4)
+    )

@@ -61,7 +61,11 @@ class Delivery:
     files: list[DeliveredFile] = field(default_factory=list)
 
     def write(
-        self, source: str, path: str, records: Iterable[Record], encode: Callable[..., bytes]
+        self,
+        source: str,
+        path: str,
+        records: Iterable[Record],
+        encode: Callable[..., bytes],
     ) -> None:
         """Write one file; `encode` makes bytes of the list of records."""
         kept = tuple(records)
@@ -93,7 +97,9 @@ def as_csv(encoding: str = "utf-8") -> Callable[[tuple[Record, ...]], bytes]:
         lines = [csv_line(header, encoding)]
         for record in records:
             cells = ["" if value is None else value for value in record.values.values()]
-            lines.append(record.raw if record.raw is not None else csv_line(cells, encoding))
+            lines.append(
+                record.raw if record.raw is not None else csv_line(cells, encoding)
+            )
         return b"".join(lines)
 
     return encode
@@ -109,7 +115,8 @@ def csv_line(cells: Iterable[Any], encoding: str = "utf-8") -> bytes:
 def as_json_lines(records: tuple[Record, ...]) -> bytes:
     """Encode records as JSON lines; empty values are left out, as most APIs do."""
     return b"".join(
-        record.raw if record.raw is not None else json_line(record.values) for record in records
+        record.raw if record.raw is not None else json_line(record.values)
+        for record in records
     )
 
 
@@ -124,7 +131,9 @@ def as_json_lines_gz(records: tuple[Record, ...]) -> bytes:
     return gzip.compress(as_json_lines(records), compresslevel=6, mtime=0)
 
 
-def as_json_page(envelope: Callable[[list[Any]], Any]) -> Callable[[tuple[Record, ...]], bytes]:
+def as_json_page(
+    envelope: Callable[[list[Any]], Any],
+) -> Callable[[tuple[Record, ...]], bytes]:
     """Return an encoder for one JSON document; `envelope` puts the list in its place."""
 
     def encode(records: tuple[Record, ...]) -> bytes:
@@ -169,7 +178,10 @@ def as_xlsx(records: tuple[Record, ...]) -> bytes:
 
     Written by hand because workbook libraries stamp the clock into the file.
     """
-    rows = [list(records[0].values), *(list(record.values.values()) for record in records)]
+    rows = [
+        list(records[0].values),
+        *(list(record.values.values()) for record in records),
+    ]
     body = "".join(_xlsx_row(number, row) for number, row in enumerate(rows, start=1))
     sheet = (
         '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from carelake.sample.delivery import Record, csv_line, json_line
@@ -48,7 +49,7 @@ def overlap(
 ) -> list[tuple[str, list[Record]]]:
     """Let every file but the first begin with the last good records of the one before."""
     result = files[:1]
-    for (_, before), (name, records) in zip(files, files[1:], strict=False):
+    for (_, before), (name, records) in pairwise(files):
         again = [record for record in before if not record.broken][-rows:]
         result.append((name, [*again, *records]))
     return result
@@ -86,7 +87,9 @@ def line(kind: str, encoding: str = "utf-8") -> Spoiler:
     """
 
     def spoil(record: Record) -> Record:
-        cells = ["" if value is None else str(value) for value in record.values.values()]
+        cells = [
+            "" if value is None else str(value) for value in record.values.values()
+        ]
         cells[0] += "-bad"
         match kind:
             case "too few fields":
@@ -116,6 +119,8 @@ def json_text(kind: str) -> Spoiler:
         raw = whole[: len(whole) // 2].decode(errors="ignore").encode() + b"\n"
         if kind == "not JSON":
             raw = b"<html><body>502 Bad Gateway</body></html>\n"
-        return replace(record, key=f"{record.key}-bad", broken=kind, stage="load", raw=raw)
+        return replace(
+            record, key=f"{record.key}-bad", broken=kind, stage="load", raw=raw
+        )
 
     return spoil

@@ -17,26 +17,91 @@ SWITCHBOARD = "+862161007000"
 
 SWITCHBOARD_SHARE, FAMILY_SIZE = 0.025, 2
 
-NEEDS = ("delivery", "refund", "quality", "billing", "usage", "installation", "service", "presale")
+NEEDS = (
+    "delivery",
+    "refund",
+    "quality",
+    "billing",
+    "usage",
+    "installation",
+    "service",
+    "presale",
+)
 CHANNELS = ("phone", "email", "chat", "social", "in_person")
 
-_SURNAMES_ZH = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕"
+_SURNAMES_ZH = (
+    "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕"
+)
 _GIVEN_ZH = {
-    "female": ["芳", "娜", "静", "丽", "敏", "婷", "雪", "梅", "秀英", "欣怡", "雨桐", "思琪", "佳慧"],
-    "male": ["伟", "强", "磊", "军", "勇", "涛", "明", "超", "建国", "浩然", "子轩", "志强", "宇航"],
+    "female": [
+        "芳",
+        "娜",
+        "静",
+        "丽",
+        "敏",
+        "婷",
+        "雪",
+        "梅",
+        "秀英",
+        "欣怡",
+        "雨桐",
+        "思琪",
+        "佳慧",
+    ],
+    "male": [
+        "伟",
+        "强",
+        "磊",
+        "军",
+        "勇",
+        "涛",
+        "明",
+        "超",
+        "建国",
+        "浩然",
+        "子轩",
+        "志强",
+        "宇航",
+    ],
 }
 _SURNAMES_EN = [
     "Smith", "Jones", "Taylor", "Brown", "Evans", "Walker", "Wright", "Green", "Hall", "Clarke",
     "Turner", "Baker", "Morris", "Cooper", "Bennett", "Reed", "Novak", "Silva", "Rossi", "Meyer",
 ]  # fmt: skip
 _GIVEN_EN = {
-    "female": ["Emma", "Olivia", "Grace", "Chloe", "Sophie", "Anna", "Laura", "Maria", "Ruth"],
-    "male": ["James", "Oliver", "Daniel", "Thomas", "Peter", "David", "Mark", "Paul", "Leo"],
+    "female": [
+        "Emma",
+        "Olivia",
+        "Grace",
+        "Chloe",
+        "Sophie",
+        "Anna",
+        "Laura",
+        "Maria",
+        "Ruth",
+    ],
+    "male": [
+        "James",
+        "Oliver",
+        "Daniel",
+        "Thomas",
+        "Peter",
+        "David",
+        "Mark",
+        "Paul",
+        "Leo",
+    ],
 }
 _PINYIN = [
     "wei", "fang", "lei", "min", "jing", "tao", "yan", "hao", "xin", "yu", "chen", "lin", "bo",
 ]  # fmt: skip
-_MAIL_HOSTS = ["mail.example", "post.example", "qmail.example", "inbox.example", "corp.example"]
+_MAIL_HOSTS = [
+    "mail.example",
+    "post.example",
+    "qmail.example",
+    "inbox.example",
+    "corp.example",
+]
 _CITIES = {
     "zh": [("上海", "CN"), ("北京", "CN"), ("广州", "CN"), ("成都", "CN"), ("杭州", "CN"),
            ("武汉", "CN"), ("西安", "CN"), ("南京", "CN")],
@@ -150,7 +215,11 @@ def make_agents(seed: int, customers: int) -> list[Agent]:
         rng = stream(seed, "agents", number)
         index = (number - 1) % len(teams)
         gender = rng.choice(["female", "male"])
-        name = _english_name(rng, gender) if rng.random() < 0.4 else _chinese_name(rng, gender)
+        name = (
+            _english_name(rng, gender)
+            if rng.random() < 0.4
+            else _chinese_name(rng, gender)
+        )
         team, channels = teams[index]
         agents.append(
             Agent(
@@ -165,7 +234,9 @@ def make_agents(seed: int, customers: int) -> list[Agent]:
 def make_people(seed: int, customers: int, agents: list[Agent]) -> list[Person]:
     """Return the customers, the switchboard's people and the family among them."""
     people = [_person(seed, number, agents) for number in range(1, customers + 1)]
-    with_crm = [person for person in people if person.crm_id and person.emails and person.phones]
+    with_crm = [
+        person for person in people if person.crm_id and person.emails and person.phones
+    ]
     rng = stream(seed, "shared")
     office = max(3, round(customers * SWITCHBOARD_SHARE))
     chosen = rng.sample(with_crm, min(len(with_crm), office + FAMILY_SIZE))
@@ -188,7 +259,9 @@ def _person(seed: int, number: int, agents: list[Agent]) -> Person:
     segment = pick(rng, {segment: segment.share for segment in SEGMENTS})
     person = Person(
         number=number,
-        name=_chinese_name(rng, gender) if language == "zh" else _english_name(rng, gender),
+        name=_chinese_name(rng, gender)
+        if language == "zh"
+        else _english_name(rng, gender),
         language=language,
         gender=gender,
         age=min(88, max(18, round(rng.gammavariate(7.0, 6.0)))),
@@ -228,7 +301,9 @@ def _give_identifiers(person: Person, rng: random.Random) -> None:
         "in_person": 0.15,
     }
     person.channels = {
-        channel: weight * rng.gammavariate(2.0, 0.5) for channel, weight in base.items() if weight
+        channel: weight * rng.gammavariate(2.0, 0.5)
+        for channel, weight in base.items()
+        if weight
     }
 
 
@@ -238,10 +313,9 @@ def _email(person: Person, rng: random.Random) -> str:
 
 def _phone(person: Person, rng: random.Random, second: bool = False) -> str:
     serial = person.number * 2 + int(second)
-    if person.country == "US":
-        # 555-01xx is kept for fiction and has a hundred numbers; the rest are Chinese mobiles.
-        if serial < 100:
-            return f"+120255501{serial:02d}"
+    # 555-01xx is kept for fiction and has a hundred numbers; the rest are Chinese mobiles.
+    if person.country == "US" and serial < 100:
+        return f"+120255501{serial:02d}"
     if person.country == "SG":
         return f"+659{serial:07d}"
     return f"+86199{rng.randrange(10)}{serial:07d}"

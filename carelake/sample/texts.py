@@ -10,6 +10,11 @@ from carelake.sample.chance import poisson, sigmoid, stream
 from carelake.sample.conversations import Conversation, Turn
 from carelake.sample.shopping import PRODUCTS, Product
 
+_FITTING = {
+    "usage": {"appliance", "kitchen"},
+    "installation": {"furniture", "lighting"},
+    "quality": {"appliance", "kitchen", "lighting"},
+}
 _PHRASES = {"zh": texts_zh, "en": texts_en}
 
 
@@ -20,20 +25,20 @@ class Words:
         self._talk = talk
         self._rng = stream(seed, "texts", talk.number)
         self._phrases: ModuleType = _PHRASES[talk.person.language]
-        self._product: Product = (
-            self._rng.choice(talk.order.lines).product
-            if talk.order
-            else self._rng.choice(PRODUCTS)
-        )
+        self._product = self._about()
         rng, person = self._rng, talk.person
         self._slots = {
             "product": getattr(self._product, person.language),
-            "order": talk.order.order_id if talk.order else f"SO24{rng.randrange(10**8):08d}",
+            "order": talk.order.order_id
+            if talk.order
+            else f"SO24{rng.randrange(10**8):08d}",
             "days": str(rng.randint(2, 15)),
             "city": person.city,
             "amount": f"{talk.order.amount if talk.order else self._product.price:.0f}",
             "agent": talk.agent.name,
-            "phone": person.phones[0].removeprefix("+86") if person.phones else "+65 91234567",
+            "phone": person.phones[0].removeprefix("+86")
+            if person.phones
+            else "+65 91234567",
             "email": person.emails[0] if person.emails else "me@mail.example",
             "id_number": f"11010119{rng.randint(60, 99)}0{rng.randint(1, 9)}1{rng.randint(0, 9)}"
             f"{rng.randrange(10_000):04d}",
@@ -44,6 +49,22 @@ class Words:
     def product(self) -> Product:
         """The article the conversation is about."""
         return self._product
+
+    def _about(self) -> Product:
+        """Choose the article: one of the order's if the need can be had with it."""
+        fitting = _FITTING.get(self._talk.need)
+        bought = (
+            [line.product for line in self._talk.order.lines]
+            if self._talk.order
+            else []
+        )
+        for shelf in (bought, PRODUCTS):
+            sensible = [
+                item for item in shelf if not fitting or item.category in fitting
+            ]
+            if sensible:
+                return self._rng.choice(sensible)
+        raise AssertionError("no article fits")
 
     def subject(self) -> str:
         """Return the subject line of an e-mail or a case."""
@@ -56,13 +77,17 @@ class Words:
             case "opening":
                 return self._opening()
             case "detail":
-                return self._join([self._fill(rng.choice(p.DETAILS)), *self._moods(0.8)])
+                return self._join(
+                    [self._fill(rng.choice(p.DETAILS)), *self._moods(0.8)]
+                )
             case "chase":
                 return self._join([rng.choice(p.CHASES), *self._moods(0.5)])
             case "closing":
                 return self._closing()
             case "return":
-                return self._join([self._fill(rng.choice(p.RETURNS)), *self._moods(1.0)])
+                return self._join(
+                    [self._fill(rng.choice(p.RETURNS)), *self._moods(1.0)]
+                )
             case "solution":
                 return self._fill(rng.choice(p.AGENT_SOLUTIONS))
             case _:
@@ -99,7 +124,10 @@ class Words:
         p, rng = self._phrases, self._rng
         said = []
         for _ in range(min(4, poisson(rng, mean))):
-            good, bad = sigmoid(1.7 * self._talk.mood - 0.6), sigmoid(-1.7 * self._talk.mood - 0.6)
+            good, bad = (
+                sigmoid(1.7 * self._talk.mood - 0.6),
+                sigmoid(-1.7 * self._talk.mood - 0.6),
+            )
             tone = rng.choices(["good", "bad", "calm"], weights=[good, bad, 0.3])[0]
             said.append(str(rng.choice(p.MOODS[tone])))
         return list(dict.fromkeys(said))

@@ -88,7 +88,13 @@ DETAILS = [
     "any time after three works",
 ]  # fmt: skip
 
-CHASES = ["anyone there", "still waiting for an answer", "any news", "please reply", "??"]
+CHASES = [
+    "anyone there",
+    "still waiting for an answer",
+    "any news",
+    "please reply",
+    "??",
+]
 
 CLOSINGS = {
     "good": ["that worked, thank you", "perfect, thanks a lot", "all sorted, cheers",

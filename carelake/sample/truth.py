@@ -14,9 +14,12 @@ from typing import Any
 
 from carelake.sample.company import Company, conversation_id
 from carelake.sample.delivery import DeliveredFile, Identifier, Record
+from carelake.sample.people import SWITCHBOARD, Person
 
 
-def write_truth(company: Company, files: list[DeliveredFile], folder: Path) -> dict[str, int]:
+def write_truth(
+    company: Company, files: list[DeliveredFile], folder: Path
+) -> dict[str, int]:
     """Write the truth as JSON lines; return how many records have which disposition."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = list(dispositions(files))
@@ -90,7 +93,7 @@ def contact_points(
                 crm_ids[identifier].add(crm)
     seen = sorted({identifier for who in kept for identifier in who})
     shared = {identifier for identifier in seen if len(crm_ids[identifier]) > 1}
-    leader = _join([who for who in kept], shared)
+    leader = _join(kept, shared)
     owners = _owners(company)
     for kind, value in seen:
         is_shared = (kind, value) in shared
@@ -104,7 +107,9 @@ def contact_points(
         }
 
 
-def _join(groups: list[tuple[Identifier, ...]], shared: set[Identifier]) -> dict[Identifier, Identifier]:
+def _join(
+    groups: list[tuple[Identifier, ...]], shared: set[Identifier]
+) -> dict[Identifier, Identifier]:
     """Return the leader (smallest member) of the component of each identifier."""
     parent: dict[Identifier, Identifier] = {}
 
@@ -130,10 +135,8 @@ def _owners(company: Company) -> dict[Identifier, list[str]]:
     return owners
 
 
-def identifiers(person: Any) -> list[Identifier]:
+def identifiers(person: Person) -> list[Identifier]:
     """Return every identifier a person uses, the shared ones included."""
-    from carelake.sample.people import SWITCHBOARD
-
     result: list[Identifier] = [("crm", person.crm_id)] if person.crm_id else []
     result += [("email", email) for email in person.emails]
     result += [("phone", phone) for phone in person.phones]
@@ -161,7 +164,9 @@ def _customers(company: Company) -> Iterator[dict[str, Any]]:
             "patience": round(person.patience, 4),
             "temper": round(person.temper, 4),
             "needs": {need: round(weight, 4) for need, weight in person.needs.items()},
-            "channels": {name: round(weight, 4) for name, weight in person.channels.items()},
+            "channels": {
+                name: round(weight, 4) for name, weight in person.channels.items()
+            },
             "uses_switchboard": person.uses_switchboard,
             "uses_family_mailbox": person.uses_family_mailbox,
             "identifiers": [list(identifier) for identifier in identifiers(person)],
@@ -191,7 +196,9 @@ def _conversations(company: Company) -> Iterator[dict[str, Any]]:
             "satisfied": talk.satisfied,
             "survey_score": talk.survey.score if talk.survey else None,
             "customer_text": " ".join(
-                line for line, turn in zip(spoken.lines, talk.turns, strict=True) if turn.inbound
+                line
+                for line, turn in zip(spoken.lines, talk.turns, strict=True)
+                if turn.inbound
             ),
         }
 
@@ -199,4 +206,6 @@ def _conversations(company: Company) -> Iterator[dict[str, Any]]:
 def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+            file.write(
+                json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n"
+            )

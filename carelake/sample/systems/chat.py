@@ -6,7 +6,13 @@ from carelake.sample import dirt, untidy
 from carelake.sample.calendar import iso_utc
 from carelake.sample.chance import stream
 from carelake.sample.company import Company, conversation_id
-from carelake.sample.delivery import Delivery, Identifier, Record, as_json_lines_gz, by_month
+from carelake.sample.delivery import (
+    Delivery,
+    Identifier,
+    Record,
+    as_json_lines_gz,
+    by_month,
+)
 
 SOURCE = """\
   - name: web_chat
@@ -55,15 +61,28 @@ def deliver(company: Company, delivery: Delivery) -> None:
         rng = stream(company.seed, "chat", talk.number)
         anonymous = rng.random() < 0.03
         topic = _TOPICS[talk.need] if rng.random() < 0.85 else None
-        device, page = rng.choice(["ios", "android", "pc"]), rng.choice(["/", "/order", "/help"])
-        last_agent = max(place for place, turn in enumerate(talk.turns) if not turn.inbound)
+        device, page = (
+            rng.choice(["ios", "android", "pc"]),
+            rng.choice(["/", "/order", "/help"]),
+        )
+        last_agent = max(
+            place for place, turn in enumerate(talk.turns) if not turn.inbound
+        )
         for place, turn in enumerate(talk.turns):
             if turn.sent_at > company.end:
                 continue
             email = phone = ""
             if place == 0 and not anonymous:
-                email = rng.choice(person.emails) if person.emails and rng.random() < 0.45 else ""
-                phone = rng.choice(person.phones) if person.phones and rng.random() < 0.3 else ""
+                email = (
+                    rng.choice(person.emails)
+                    if person.emails and rng.random() < 0.45
+                    else ""
+                )
+                phone = (
+                    rng.choice(person.phones)
+                    if person.phones and rng.random() < 0.3
+                    else ""
+                )
             who: list[Identifier] = []
             if person.chat_handle and not anonymous:
                 who.append(("handle", person.chat_handle))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from carelake.sample import dirt, untidy
 from carelake.sample.calendar import after, iso_offset
@@ -91,10 +93,12 @@ def deliver(company: Company, delivery: Delivery) -> None:
     pages = [records[place : place + PAGE] for place in range(0, len(records), PAGE)]
     for number, page in enumerate(pages, start=1):
         envelope = as_json_page(_envelope(number, len(pages)))
-        delivery.write("crm_cases", f"inbox/crm/cases-page-{number:04d}.json", page, envelope)
+        delivery.write(
+            "crm_cases", f"inbox/crm/cases-page-{number:04d}.json", page, envelope
+        )
 
 
-def _envelope(number: int, pages: int):  # type: ignore[no-untyped-def]
+def _envelope(number: int, pages: int) -> Callable[[list[Any]], Any]:
     return lambda rows: {"data": {"items": rows}, "page": number, "pages": pages}
 
 
@@ -126,7 +130,9 @@ def _versions(company: Company, spoken: Spoken) -> list[Record]:
     inline = talk.survey if survey_is_inline(spoken, company.seed) else None
     survey = inline if inline and inline.answered_at <= end else None
     came_back = [
-        turn.sent_at for turn in talk.turns if turn.role == "return" and turn.sent_at <= end
+        turn.sent_at
+        for turn in talk.turns
+        if turn.role == "return" and turn.sent_at <= end
     ]
     stage = "已解决" if closed else "处理中"
     if came_back:
@@ -159,7 +165,10 @@ def _versions(company: Company, spoken: Spoken) -> list[Record]:
         **final.values, "stage": "新建", "first_response": None, "resolved": None,
         **_answers(None, ""), "modified": iso_offset(early), "deleted": False,
     }  # fmt: skip
-    return [replace(final, values=opening, version=iso_offset(early), deleted=False), final]
+    return [
+        replace(final, values=opening, version=iso_offset(early), deleted=False),
+        final,
+    ]
 
 
 def _answers(survey: Survey | None, remark: str) -> dict[str, object]:
@@ -174,7 +183,9 @@ def _values(rng: random.Random, spoken: Spoken) -> dict[str, object]:
     talk = spoken.talk
     return {
         "case_no": conversation_id(talk),
-        "origin": "门店" if talk.channel == "in_person" else rng.choice(["电话", "热线", "phone"]),
+        "origin": "门店"
+        if talk.channel == "in_person"
+        else rng.choice(["电话", "热线", "phone"]),
         "stage": "",
         "topic": TOPICS[talk.need] if rng.random() < 0.93 else None,
         "title": spoken.subject,
@@ -186,7 +197,8 @@ def _values(rng: random.Random, spoken: Spoken) -> dict[str, object]:
         "first_response": None,
         "resolved": None,
         "order_no": talk.order.order_id if talk.order else None,
-        "handle_time": sum(turn.seconds for turn in talk.turns) or rng.randint(180, 1500),
+        "handle_time": sum(turn.seconds for turn in talk.turns)
+        or rng.randint(180, 1500),
         "priority": talk.priority,
         "product_line": spoken.product.category,
         "shift": talk.agent.shift,

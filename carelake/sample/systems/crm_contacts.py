@@ -58,13 +58,17 @@ def deliver(company: Company, delivery: Delivery) -> None:
     page = as_json_page(
         lambda rows: {"status": "ok", "result": {"total": len(rows), "records": rows}}
     )
-    delivery.write("crm_contacts", f"inbox/crm/contacts-{company.end:%Y%m%d}.json", records, page)
+    delivery.write(
+        "crm_contacts", f"inbox/crm/contacts-{company.end:%Y%m%d}.json", records, page
+    )
 
 
 def _contact(company: Company, person: Person) -> Record:
     rng = stream(company.seed, "contacts", person.number)
     assert person.crm_id is not None
-    email = _known(rng, person.emails[:1], 0.93 if not person.uses_family_mailbox else 1.0)
+    email = _known(
+        rng, person.emails[:1], 0.93 if not person.uses_family_mailbox else 1.0
+    )
     number = person.phones[:1]
     if person.uses_switchboard and rng.random() < 0.75:
         number = [SWITCHBOARD]
@@ -89,9 +93,9 @@ def _contact(company: Company, person: Person) -> Record:
             "lang": {"zh": "zh-CN", "en": "en"}[person.language],
             "created_on": untidy.day(rng, at(-rng.uniform(1, 900))),
             "prefers": untidy.channel(rng, person.preferred_channel),
-            "opt_out": rng.choice(["是", True]) if person.do_not_contact else rng.choice(
-                ["否", False]
-            ),
+            "opt_out": rng.choice(["是", True])
+            if person.do_not_contact
+            else rng.choice(["否", False]),
             "owner": person.owner.agent_id if person.owner else None,
             "modified": iso_offset(modified),
             "level": rng.choice(["A", "B", "C"]),

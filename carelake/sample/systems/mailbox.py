@@ -92,7 +92,9 @@ def _thread(company: Company, spoken: Spoken) -> list[tuple[datetime, Record]]:
         text = spoken.lines[place] + "\n"
         text += f"\n--\n{person.name if turn.inbound else talk.agent.name}\n"
         if place and turn.inbound and rng.random() < 0.3:
-            text += "\n" + "\n".join(f"> {line}" for line in spoken.lines[place - 1].split("\n"))
+            text += "\n" + "\n".join(
+                f"> {line}" for line in spoken.lines[place - 1].split("\n")
+            )
             text += "\n"
         raw = _mail(rng, headers, text, person.language, customer if turn.inbound else OWN_MAILBOX,
                     turn.sent_at)  # fmt: skip
@@ -125,7 +127,9 @@ def _automatic(
         headers = {
             "From": sender,
             "To": receiver,
-            "Subject": _encoded(("Auto: " if kind == "ack" else "Out of office: ") + spoken.subject),
+            "Subject": _encoded(
+                ("Auto: " if kind == "ack" else "Out of office: ") + spoken.subject
+            ),
             "Date": mailed(sent_at),
             "Message-ID": f"<{key}>",
             "In-Reply-To": f"<{message_id(talk, place)}>",
@@ -133,7 +137,10 @@ def _automatic(
         }
         raw = _mail(rng, headers, text + "\n", "zh", sender, sent_at, plain=True)
         record = Record(
-            values={"inbound": kind == "away"}, key=key, raw=raw, who=(("email", customer),)
+            values={"inbound": kind == "away"},
+            key=key,
+            raw=raw,
+            who=(("email", customer),),
         )
         result.append((sent_at, record))
     return result
@@ -153,13 +160,18 @@ def _mail(
     if shape < 0.10:
         lines, body = _part("text/html", _html(text), charset, coding)
     elif shape < 0.22:
-        lines, body = _multipart(headers["Message-ID"], text, charset, coding, shape < 0.14)
+        lines, body = _multipart(
+            headers["Message-ID"], text, charset, coding, shape < 0.14
+        )
     else:
         lines, body = _part("text/plain", text, charset, coding)
-    head = "\n".join([*(f"{name}: {value}" for name, value in headers.items()), "MIME-Version: 1.0"])
+    head = "\n".join(
+        [*(f"{name}: {value}" for name, value in headers.items()), "MIME-Version: 1.0"]
+    )
     content = head.encode() + b"\n" + lines.encode() + b"\n\n" + body
     escaped = b"\n".join(
-        b">" + line if line.startswith(b"From ") else line for line in content.split(b"\n")
+        b">" + line if line.startswith(b"From ") else line
+        for line in content.split(b"\n")
     )
     day, month = WEEKDAYS[sent_at.weekday()], MONTHS[sent_at.month - 1]
     start = f"From {envelope} {day} {month} {sent_at.day:2d} {sent_at:%H:%M:%S} {sent_at.year}\n"
@@ -192,7 +204,8 @@ def _multipart(
     else:
         parts.append(_part("text/html", _html(text), charset, coding))
     body = b"".join(
-        f"--{boundary}\n{lines}\n\n".encode() + data.rstrip(b"\n") + b"\n" for lines, data in parts
+        f"--{boundary}\n{lines}\n\n".encode() + data.rstrip(b"\n") + b"\n"
+        for lines, data in parts
     )
     return f'Content-Type: multipart/{kind}; boundary="{boundary}"', (
         body + f"--{boundary}--\n".encode()
@@ -200,7 +213,9 @@ def _multipart(
 
 
 def _html(text: str) -> str:
-    paragraphs = "".join(f"<p>{escape(line)}</p>\n" for line in text.split("\n") if line)
+    paragraphs = "".join(
+        f"<p>{escape(line)}</p>\n" for line in text.split("\n") if line
+    )
     return f"<html><head><style>p {{margin:0}}</style></head><body>{paragraphs}</body></html>\n"
 
 

@@ -37,14 +37,20 @@ def deliver(company: Company, delivery: Delivery) -> None:
 
 def _records(company: Company, delivery: Delivery) -> None:
     old_seed = company.seed + 100_003
-    talks = make_conversations(old_seed, company.people, company.agents, [], min(company.days, 20))
+    talks = make_conversations(
+        old_seed, company.people, company.agents, [], min(company.days, 20)
+    )
     records = []
     for talk in talks:
         rng = stream(company.seed, "owner records", talk.number)
         if talk.channel == "in_person":
             continue
         words = speak(old_seed, talk)
-        said = [line for line, turn in zip(words.lines, talk.turns, strict=True) if turn.inbound]
+        said = [
+            line
+            for line, turn in zip(words.lines, talk.turns, strict=True)
+            if turn.inbound
+        ]
         content = " ".join(said[:2])
         if not talk.survey or not content:
             continue
@@ -94,7 +100,10 @@ def _customers(company: Company, delivery: Delivery) -> None:
         )
     records = dirt.plant(
         records,
-        [dirt.field("id", "age", 999, "age 999 is impossible"), dirt.no_key("id", "customer_id")],
+        [
+            dirt.field("id", "age", 999, "age 999 is impossible"),
+            dirt.no_key("id", "customer_id"),
+        ],
     )
     path = "inbox/owner/customer_data.json"
     delivery.write("owner_customers", path, records, as_json_page(lambda rows: rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -78,7 +79,9 @@ def deliver(company: Company, delivery: Delivery) -> None:
         delivery.write("orders", f"inbox/shop/orders-{month}.csv", rows, as_csv())
     if company.orders:
         lines = dirt.plant(_lines(company), [dirt.no_key("line_no", "order_line_id")])
-        delivery.write("order_lines", "inbox/shop/order_lines.parquet", lines, _as_parquet)
+        delivery.write(
+            "order_lines", "inbox/shop/order_lines.parquet", lines, _as_parquet
+        )
 
 
 _SPOILERS: list[dirt.Spoiler] = [
@@ -90,14 +93,16 @@ _SPOILERS: list[dirt.Spoiler] = [
 ]
 
 
-def _versions(company: Company, order: Order) -> list[tuple[Record, object]]:
+def _versions(company: Company, order: Order) -> list[tuple[Record, datetime]]:
     rng = stream(company.seed, "order rows", order.order_id)
     person = order.person
     member = person.crm_id if person.crm_id and rng.random() < 0.85 else None
     email = rng.choice(person.emails) if person.emails and rng.random() < 0.75 else ""
     phone = rng.choice(person.phones) if person.phones and rng.random() < 0.55 else ""
     if not (member or email or phone):
-        email, phone = (person.emails[0], "") if person.emails else ("", person.phones[0])
+        email, phone = (
+            (person.emails[0], "") if person.emails else ("", person.phones[0])
+        )
     who: list[Identifier] = [("crm", member)] if member else []
     who += [("email", email)] if email else []
     who += [("phone", phone)] if phone else []
@@ -126,7 +131,9 @@ def _versions(company: Company, order: Order) -> list[tuple[Record, object]]:
         return [(final, order.changed_at)]
     placed = plain(order.ordered_at)
     early = replace(
-        final, version=placed, values={**final.values, "state": "paid", "changed_at": placed}
+        final,
+        version=placed,
+        values={**final.values, "state": "paid", "changed_at": placed},
     )
     return [(early, order.ordered_at), (final, order.changed_at)]
 
