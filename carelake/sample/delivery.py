@@ -45,12 +45,16 @@ class Record:
 
 @dataclass(frozen=True)
 class DeliveredFile:
-    """A file in the inbox and its records in physical order."""
+    """A file in the inbox and its records in physical order.
+
+    `snapshot` names the full export the file is a page of; empty for files that only add.
+    """
 
     source: str
     path: str
     records: tuple[Record, ...]
     n_bytes: int
+    snapshot: str = ""
 
 
 @dataclass
@@ -65,15 +69,16 @@ class Delivery:
         source: str,
         path: str,
         records: Iterable[Record],
-        encode: Callable[..., bytes],
+        encode: Callable[[tuple[Record, ...]], bytes],
+        snapshot: str = "",
     ) -> None:
-        """Write one file; `encode` makes bytes of the list of records."""
+        """Write one file; `encode` makes bytes of its records."""
         kept = tuple(records)
         content = encode(kept)
         place = self.target / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
-        self.files.append(DeliveredFile(source, path, kept, len(content)))
+        self.files.append(DeliveredFile(source, path, kept, len(content), snapshot))
 
 
 def by_month(

@@ -47,6 +47,10 @@ def dispositions(files: list[DeliveredFile]) -> Iterator[dict[str, Any]]:
                 known = newest.get((file.source, record.key))
                 if known is None or place[:3] > known[:3]:
                     newest[file.source, record.key] = place
+    last = {
+        source: max(f.snapshot for f in files if f.source == source)
+        for source in {f.source for f in files}
+    }
     for file in files:
         for number, record in enumerate(file.records, start=1):
             disposition, reason = "good", ""
@@ -55,7 +59,10 @@ def dispositions(files: list[DeliveredFile]) -> Iterator[dict[str, Any]]:
             elif record.key:
                 _, path, row, winner = newest[file.source, record.key]
                 if (path, row) == (file.path, number):
-                    disposition = "deleted" if record.deleted else "good"
+                    if record.deleted:
+                        disposition, reason = "deleted", "marked as deleted"
+                    elif file.snapshot != last[file.source]:
+                        disposition, reason = "deleted", "not in the newest snapshot"
                 elif (record.values, record.raw) == (winner.values, winner.raw):
                     disposition, reason = "duplicate", f"same as {path} row {row}"
                 else:

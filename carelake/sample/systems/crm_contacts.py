@@ -1,15 +1,21 @@
-"""The CRM's contacts: a full export as one JSON document, newest file counts."""
+"""The CRM's contacts: full exports as pages of JSON; the newest export counts."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 from carelake.sample import dirt, untidy
-from carelake.sample.calendar import after, at, iso_offset
+from carelake.sample.calendar import at, iso_offset
 from carelake.sample.chance import stream
 from carelake.sample.company import Company
 from carelake.sample.delivery import Delivery, Identifier, Record, as_json_page
 from carelake.sample.people import SWITCHBOARD, Person
+
+PAGE, VANISHED = 200, 2
 
 SOURCE = """\
   - name: crm_contacts
@@ -44,22 +50,50 @@ SOURCE = """\
 
 
 def deliver(company: Company, delivery: Delivery) -> None:
-    """Write the export of all contacts."""
-    records = [_contact(company, person) for person in company.people if person.crm_id]
-    records = dirt.repeat(stream(company.seed, "dirt", "contacts"), records, 0.01)
-    records = dirt.plant(
-        records,
+    """Write two full exports in pages; the later one has lost two contacts and got dirty."""
+    everybody = [person for person in company.people if person.crm_id]
+    rng = stream(company.seed, "dirt", "contacts")
+    own = [person for person in everybody if not person.uses_switchboard]
+    gone = rng.sample(own, min(VANISHED, len(own) // 2))
+    earlier_end = at(company.days - min(30, company.days // 2))
+    earlier = [_earlier(company, person, earlier_end) for person in everybody]
+    later = dirt.repeat(
+        rng, [_contact(company, p) for p in everybody if p not in gone], 0.01
+    )
+    later = dirt.plant(
+        later,
         [
             dirt.no_key("id", "customer_id"),
             dirt.field("id", "age", 999, "age 999 is impossible"),
             dirt.no_key("id", "customer_id"),
         ],
     )
-    page = as_json_page(
-        lambda rows: {"status": "ok", "result": {"total": len(rows), "records": rows}}
-    )
-    delivery.write(
-        "crm_contacts", f"inbox/crm/contacts-{company.end:%Y%m%d}.json", records, page
+    _write(delivery, earlier_end, earlier)
+    _write(delivery, company.end, later)
+
+
+def _write(delivery: Delivery, moment: datetime, records: list[Record]) -> None:
+    pages = [records[place : place + PAGE] for place in range(0, len(records), PAGE)]
+    for number, page in enumerate(pages, start=1):
+        path = f"inbox/crm/contacts-{moment:%Y%m%d}-page-{number}.json"
+        encode = as_json_page(_envelope(len(records)))
+        delivery.write("crm_contacts", path, page, encode, snapshot=f"{moment:%Y%m%d}")
+
+
+def _envelope(total: int) -> Callable[[list[Any]], Any]:
+    return lambda rows: {"status": "ok", "result": {"total": total, "records": rows}}
+
+
+def _earlier(company: Company, person: Person, moment: datetime) -> Record:
+    """Return a contact as it was at an earlier moment: with another level if changed since."""
+    record = _contact(company, person)
+    if record.version <= iso_offset(moment):
+        return record
+    before = iso_offset(at(-1.0))
+    return replace(
+        record,
+        version=before,
+        values={**record.values, "level": "new", "modified": before},
     )
 
 
@@ -76,7 +110,7 @@ def _contact(company: Company, person: Person) -> Record:
     who: list[Identifier] = [("crm", person.crm_id)]
     who += [("email", email)] if email else []
     who += [("phone", phone)] if phone else []
-    modified = after(at(rng.uniform(0, company.days)), 0)
+    modified = at(rng.uniform(0, company.days))
     return Record(
         key=person.crm_id,
         version=iso_offset(modified),
