@@ -152,7 +152,7 @@ def install_extensions(home: Home) -> None:
     from duckdb_extensions import import_extension
 
     home.extensions.mkdir(parents=True, exist_ok=True)
-    for name in ("encodings", "excel"):
+    for name in ("excel",):
         if next(home.extensions.rglob(f"{name}.duckdb_extension"), None):
             continue
         with duckdb.connect(config={"extension_directory": str(home.extensions)}) as con:

@@ -1,0 +1,450 @@
+"""The `carelake` command. Everything heavy is imported inside the commands, so that help is quick."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from carelake.pipeline import StepResult
+    from carelake.progress import Progress
+    from carelake.settings import Context
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="""Hear your customers: every channel into one warehouse, models, and a follow-up list.
+
+Examples:
+
+    carelake sample demo && export CARELAKE_SOURCES=demo/sources.yml
+
+    carelake run
+
+    carelake sql "select * from follow_up_queue order by rank limit 5"
+
+Everything lies under `CARELAKE_HOME` (default `var/`); `CARELAKE_SOURCES` names the source list.
+""",
+)
+quarantine_app = typer.Typer(no_args_is_help=True, help="Records that are not in the marts, and why.")
+followup_app = typer.Typer(no_args_is_help=True, help="The list of customers to contact.")
+app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(followup_app, name="followup")
+
+Sources = Annotated[list[str] | None, typer.Argument(help="Names from sources.yml; all without.")]
+
+
+class Format(StrEnum):
+    """How `sql` and others print rows."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+class Layer(StrEnum):
+    """Layers that have expectation suites."""
+
+    raw = "raw"
+    staging = "staging"
+    features = "features"
+    marts = "marts"
+
+
+class BuildLayer(StrEnum):
+    """What `build` may be restricted to."""
+
+    features = "features"
+    marts = "marts"
+    all = "all"
+
+
+@app.command()
+def init(
+    sources: Annotated[Path | None, typer.Option(help="Source list this home remembers.")] = None,
+) -> None:
+    """Make a home: folders, the secret behind every key, empty tables.
+
+    Examples:
+
+        carelake init
+
+        carelake init --sources demo/sources.yml
+    """
+    import os
+
+    from carelake.pipeline import open_context
+    from carelake.warehouse.setup import initialise
+
+    if sources is not None:
+        os.environ["CARELAKE_SOURCES"] = str(sources)
+    ctx = open_context()
+    is_new = initialise(ctx)
+    typer.echo(f"{'made' if is_new else 'already there:'} {ctx.home.root} · sources from {ctx.sources.path}")
+
+
+@app.command()
+def sample(
+    directory: Annotated[Path, typer.Argument(help="Folder to write into.")],
+    customers: Annotated[int, typer.Option(min=5, help="People the company serves.")] = 400,
+    days: Annotated[int, typer.Option(min=30, help="Days of history.")] = 120,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 7,
+    bulk: Annotated[int | None, typer.Option(min=1, help="Write this many plain rows instead.")] = None,
+) -> None:
+    """Write a made-up company as its systems would hand it over, with a source list.
+
+    Examples:
+
+        carelake sample demo
+
+        carelake sample demo --customers 2000 --days 365 --seed 1
+
+        carelake sample big --bulk 10000000
+    """
+    from carelake.sample import write_bulk, write_sample
+
+    progress = _progress()
+
+    def report(label: str, share: float) -> None:
+        progress.bar(label, round(share * 100), 100)
+
+    written: Any
+    if bulk is not None:
+        written = write_bulk(directory, rows=bulk, seed=seed, progress=report)
+    else:
+        written = write_sample(directory, customers=customers, days=days, seed=seed, progress=report)
+    progress.update("")
+    typer.echo(f"{written}")
+    typer.echo(f"next: export CARELAKE_SOURCES={directory / 'sources.yml'} && carelake run")
+
+
+@app.command()
+def extract(sources: Sources = None) -> None:
+    """Bring what is new into the landing zone.
+
+    Examples:
+
+        carelake extract
+
+        carelake extract crm_contacts web_chat
+    """
+    ctx = _ready()
+    result = _perform(ctx, "extract", sources=sources)
+    if result.details["failed"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def load(sources: Sources = None) -> None:
+    """Load what was landed into the warehouse; what cannot be read goes to the quarantine.
+
+    Example:
+
+        carelake load
+    """
+    _perform(_ready(), "load", sources=sources)
+
+
+@app.command()
+def build(
+    layer: Annotated[BuildLayer, typer.Argument(help="features, marts or all")] = BuildLayer.all,
+) -> None:
+    """Clean and model with dbt.
+
+    Examples:
+
+        carelake build
+
+        carelake build marts
+    """
+    ctx = _ready()
+    for name in ("features", "marts"):
+        if layer.value in (name, "all"):
+            _perform(ctx, f"build_{name}")
+
+
+@app.command()
+def train(
+    force: Annotated[bool, typer.Option(help="Train although these data were decided on.")] = False,
+) -> None:
+    """Train both models on the newest features; the gate decides who becomes champion.
+
+    Example:
+
+        carelake train
+    """
+    _perform(_ready(), "train", force=force)
+
+
+@app.command()
+def score() -> None:
+    """Score every conversation and customer with the champions; trains first if there is none.
+
+    Example:
+
+        carelake score
+    """
+    _perform(_ready(), "score")
+
+
+@followup_app.command("plan")
+def followup_plan() -> None:
+    """Fill the follow-up queue by the rules of followup.yml.
+
+    Example:
+
+        carelake followup plan
+    """
+    _perform(_ready(), "plan_follow_ups")
+
+
+@app.command()
+def check(layer: Annotated[Layer, typer.Argument(help="raw, staging, features or marts")]) -> None:
+    """Run every expectation suite of a layer.
+
+    Example:
+
+        carelake check marts
+    """
+    from carelake import pipeline
+
+    ctx = _ready()
+    progress = _progress()
+    with progress.step(f"check {layer.value}") as note:
+        result = pipeline.check(ctx, progress, layer.value)
+        note.text = result.summary
+    for line in result.details["warnings"]:
+        typer.echo(f"warning  {line}")
+    for batch, line in result.details["held"].items():
+        typer.echo(f"held     {batch}: {line}")
+    typer.echo(f"pages: {ctx.home.data_docs / 'index.html'}")
+
+
+@app.command()
+def publish(
+    release: Annotated[bool, typer.Option(help="End the hold that a rollback left.")] = False,
+) -> None:
+    """Publish the marts as a new version, unless nothing changed.
+
+    Examples:
+
+        carelake publish
+
+        carelake publish --release
+    """
+    _perform(_ready(), "publish", release=release)
+
+
+@app.command()
+def rollback() -> None:
+    """Make the version before the current one current, and hold publishing.
+
+    Example:
+
+        carelake rollback
+    """
+    from carelake.warehouse.publish import rollback as roll_back
+
+    typer.echo(roll_back(_ready()).message)
+
+
+@app.command()
+def run(sources: Sources = None) -> None:
+    """Everything in order: extract, load, gates, models, marts, follow-ups, publish.
+
+    Examples:
+
+        carelake run
+
+        carelake run web_chat
+    """
+    from carelake import pipeline
+    from carelake.reports.summary import print_run_summary
+    from carelake.warehouse.setup import initialise
+
+    ctx = pipeline.open_context()
+    ctx.sources.select(sources)
+    initialise(ctx)
+    results = pipeline.run_all(ctx, _progress(), sources)
+    print_run_summary(ctx)
+    seconds = sum(result.seconds for result in results)
+    failed = results[0].details["failed"]
+    for name, why in failed.items():
+        typer.echo(f"warning: source {name} gave nothing: {why}", err=True)
+    trouble = f", {len(failed)} sources gave nothing" if failed else ""
+    typer.echo(f"done in {seconds:.0f} s{trouble}; {results[-1].summary}")
+
+
+@app.command()
+def status(
+    output: Annotated[Format, typer.Option("--format", help="table or json")] = Format.table,
+) -> None:
+    """What is published, how fresh each source is, and what the last run did.
+
+    Example:
+
+        carelake status
+    """
+    from carelake.reports.status import print_status
+
+    print_status(_context(), as_json=output is Format.json)
+
+
+@quarantine_app.command("list")
+def quarantine_list() -> None:
+    """Count quarantined records by source and reason.
+
+    Example:
+
+        carelake quarantine list
+    """
+    from carelake.reports.tables import print_rows
+    from carelake.warehouse.quarantine import summary
+
+    rows = summary(_ready())
+    print_rows(["source", "stage", "reason", "records"], rows)
+    typer.echo(f"{sum(row[3] for row in rows):,} records; see them with `carelake quarantine show SOURCE`")
+
+
+@quarantine_app.command("show")
+def quarantine_show(
+    source: Annotated[str | None, typer.Argument(help="Only this source.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Records to show.")] = 20,
+    output: Annotated[Format, typer.Option("--format", help="table or json")] = Format.table,
+) -> None:
+    """Show quarantined records: file, line, reason, text.
+
+    Example:
+
+        carelake quarantine show call_records --limit 5
+    """
+    import json
+
+    from carelake.warehouse.quarantine import as_rows, show
+
+    ctx = _ready()
+    if source is not None:
+        ctx.sources.select([source])
+    found = show(ctx, source, limit)
+    if output is Format.json:
+        typer.echo(json.dumps(as_rows(found), ensure_ascii=False, indent=1))
+        return
+    for record in found:
+        where = f"line {record.line}" if record.line else f"record {record.row}"
+        typer.echo(f"{record.source} · {record.batch_id} · {record.file} · {where}")
+        typer.echo(f"  {record.reason}\n  {record.text[:300]}")
+    typer.echo(f"{len(found)} shown; after a mend: `carelake quarantine replay`")
+
+
+@quarantine_app.command("replay")
+def quarantine_replay(
+    batches: Annotated[list[str] | None, typer.Argument(help="Batch ids; all concerned without.")] = None,
+) -> None:
+    """Load batches again from the landing zone with the mapping as it is now.
+
+    Examples:
+
+        carelake quarantine replay
+
+        carelake quarantine replay call_records-000001
+    """
+    from carelake.warehouse.quarantine import replay
+
+    results = replay(_ready(), batches)
+    for result in results:
+        typer.echo(f"{result.batch_id}: {result.n_raw:,} rows, {result.n_rejects:,} rejects")
+    typer.echo(f"{len(results)} batches loaded again; bring them to the marts with `carelake run`")
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="A query on the published marts.")],
+    output: Annotated[Format, typer.Option("--format", help="table, csv or json")] = Format.table,
+) -> None:
+    """Query the published marts.
+
+    Examples:
+
+        carelake sql "from agg_channel_daily limit 5"
+
+        carelake sql "select count(*) as n from dim_customers" --format json
+    """
+    from carelake.reports.tables import print_query
+    from carelake.warehouse.published import read_only
+
+    with read_only(_context().home) as con:
+        print_query(con, query, output.value)
+
+
+@app.command()
+def fingerprint() -> None:
+    """Row count and content hash of every published mart, as JSON.
+
+    Example:
+
+        carelake fingerprint > before.json
+    """
+    import json
+
+    from carelake.warehouse.published import published_fingerprint
+
+    typer.echo(json.dumps(published_fingerprint(_context().home), indent=1))
+
+
+def _context() -> Context:
+    from carelake.pipeline import open_context
+
+    return open_context()
+
+
+def _ready() -> Context:
+    """A context whose home is set up."""
+    from carelake.errors import ConfigError
+
+    ctx = _context()
+    if not ctx.home.is_initialised():
+        raise ConfigError(f"{ctx.home.root}: not a Carelake home yet; run `carelake init`")
+    return ctx
+
+
+def _progress() -> Progress:
+    from carelake.progress import Progress
+
+    return Progress()
+
+
+def _perform(ctx: Context, name: str, **options: Any) -> StepResult:
+    from carelake import pipeline
+
+    progress = _progress()
+    with progress.step(name) as note:
+        result = pipeline.perform(ctx, name, progress, **options)
+        note.text = result.summary
+    for key, value in result.details.items():
+        if isinstance(value, str):
+            typer.echo(f"  {key}: {value}")
+    return result
+
+
+def main() -> None:
+    """Run the command line; errors a user is meant to read are one line, without a traceback."""
+    from carelake.errors import CarelakeError
+
+    try:
+        app()
+    except CarelakeError as error:
+        typer.echo(f"carelake: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("carelake: stopped; run it again, it goes on where it was", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,348 @@
+"""The steps in their one order; `carelake run` and the DAGs call these same functions."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from carelake.errors import CarelakeError, RunFailed
+from carelake.progress import Progress
+from carelake.settings import Context, Home, Settings, prepare_environment
+from carelake.source_list import SourceList, source_list_path
+
+LAYERS = ("raw", "staging", "features", "marts")
+
+
+@dataclass
+class StepResult:
+    """What a step did; small enough to be read in a user interface.
+
+    `outcome` is 'done', 'nothing_new' or 'failed'; `summary` is one line.
+    """
+
+    step: str
+    outcome: str = "done"
+    rows: int = 0
+    seconds: float = 0.0
+    summary: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def open_context(run_id: str | None = None) -> Context:
+    """Home, settings and sources as the environment names them; nothing is touched.
+
+    Raises:
+        ConfigError: settings or sources are wrong.
+    """
+    home = Home.from_environment()
+    prepare_environment(home)
+    sources = SourceList.load(source_list_path(home))
+    settings = Settings.load(sources.path.parent / "carelake.yml")
+    from carelake.followup.rules import load_rules
+
+    load_rules(sources.path.parent)
+    return Context(home, settings, sources, run_id or f"manual-{uuid.uuid4().hex[:8]}")
+
+
+# -- the steps -----------------------------------------------------------------------------------
+def extract(ctx: Context, progress: Progress, sources: list[str] | None = None) -> StepResult:
+    """Land what is new. One source's fault leaves the others alone, and is raised at the end."""
+    from carelake.sources.extract import extract_source
+
+    result = StepResult("extract", outcome="nothing_new")
+    failed: dict[str, str] = {}
+    chosen = ctx.sources.select(sources)
+    for i, source in enumerate(chosen):
+        progress.bar(f"extract {source.name}", i, len(chosen))
+        found = extract_source(source, ctx.config_dir, ctx.home.landing)
+        _note_attempt(ctx, asdict(found))
+        result.rows += found.n_files
+        result.details[source.name] = found.message
+        if found.outcome == "failed":
+            failed[source.name] = found.message
+        elif found.outcome == "extracted":
+            result.outcome = "done"
+    landed = f"{result.rows} files from {len(chosen)} sources" if result.rows else "nothing new"
+    result.summary = landed + "".join(f"; {name}: {why}" for name, why in failed.items())
+    result.details["failed"] = failed
+    return result
+
+
+def _note_attempt(ctx: Context, attempt: dict[str, Any]) -> None:
+    folder = ctx.home.state / "extracts"
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {key: attempt[key] for key in ("source", "outcome", "message", "n_files", "n_bytes")}
+    kept["at"] = dt.datetime.now(dt.UTC).isoformat()
+    draft = folder / f".{attempt['source']}.part"
+    draft.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
+    draft.rename(folder / f"{attempt['source']}.json")
+
+
+def load(ctx: Context, progress: Progress, sources: list[str] | None = None) -> StepResult:
+    """Load every landed batch that the ledger lacks."""
+    from carelake.warehouse.load import load as load_batches
+
+    batches = load_batches(ctx, sources, progress)
+    raw, rejects = sum(b.n_raw for b in batches), sum(b.n_rejects for b in batches)
+    result = StepResult("load", "done" if batches else "nothing_new", rows=raw)
+    result.summary = f"{len(batches)} batches, {raw:,} rows, {rejects:,} rejects" if batches else "nothing new"
+    for batch in batches:
+        notes = f"{batch.n_raw:,} rows, {batch.n_rejects:,} rejects"
+        if batch.missing:
+            notes += f"; columns missing: {', '.join(batch.missing)}"
+        if batch.new:
+            notes += f"; new columns: {', '.join(batch.new)}"
+        result.details[batch.batch_id] = notes + (f"; held: {batch.held_reason}" if batch.held_reason else "")
+    return result
+
+
+def has_news(ctx: Context, progress: Progress) -> StepResult:
+    """Whether a build would give anything else than what was published last."""
+    from carelake.warehouse import recorded
+    from carelake.warehouse.connection import connect, write_lock
+    from carelake.warehouse.publish import current_version
+
+    with write_lock(ctx.home, "has_news", say=progress.say), connect(ctx.home) as con:
+        recorded.record_decisions(con, ctx.home.decisions)
+        is_new = recorded.news_marker(con, ctx) != recorded.get_state(con, "built_marker")
+    if is_new or current_version(ctx.home) is None:
+        return StepResult("has_news", "done", summary="there is something to build")
+    return StepResult("has_news", "nothing_new", summary="nothing new since the last publication")
+
+
+def check(ctx: Context, progress: Progress, layer: str = "marts", *, docs: bool = True) -> StepResult:
+    """Run every suite of a layer; hold batches (raw) or stop publishing (others) where one blocks."""
+    from carelake.warehouse import recorded
+    from carelake.warehouse.connection import connect, write_lock
+    from expectations.gate import check_layer
+
+    with (
+        write_lock(ctx.home, f"check {layer}", say=progress.say),
+        connect(ctx.home, threads=ctx.settings.build_threads) as con,
+    ):
+        moment = dt.datetime.now(dt.UTC)
+        custom = ctx.config_dir / "custom" / "expectations"
+        results = check_layer(
+            layer,
+            lambda query: con.execute(query).df(),
+            ctx.home.gx,
+            ctx.home.data_docs,
+            custom if custom.is_dir() else None,
+            docs,
+            run_id=ctx.run_id,
+            checked_at=moment,
+        )
+        recorded.record_checks(con, layer, results)
+        blocking = [r for r in results if r.is_blocking_failure]
+        warned = [r for r in results if not r.success and r.severity == "warning"]
+        if layer == "raw":
+            reasons = {r.batch_id: _reason(r) for r in reversed(blocking) if r.batch_id}
+            recorded.hold_batches(con, reasons, moment)
+        else:
+            recorded.set_state(con, f"blocked_{layer}", _reason(blocking[0]) if blocking else "")
+            reasons = {}
+        _sum_up_blocks(con)
+    name = "check_batches" if layer == "raw" else f"check_{layer}"
+    result = StepResult(name, rows=len(results))
+    result.summary = f"{len(results) - len(blocking) - len(warned)} passed, {len(warned)} warnings, {len(blocking)} blocking"
+    result.details = {"warnings": [_reason(r) for r in warned], "held": reasons}
+    if blocking and layer != "raw":
+        raise RunFailed(f"gate {layer}: {_reason(blocking[0])}; what was published before stays")
+    return result
+
+
+def _sum_up_blocks(con: Any) -> None:
+    con.execute(
+        """
+        insert or replace into ops.state
+        select 'publish_blocked', coalesce(string_agg(value, '; ' order by key), '')
+        from ops.state where key like 'blocked\\_%' escape '\\' and value <> ''
+        """
+    )
+
+
+def _reason(result: Any) -> str:
+    where = f" {result.column_name}" if result.column_name else ""
+    return f"{result.suite}:{where} {result.expectation} (found {result.observed})"
+
+
+def build(ctx: Context, progress: Progress, layer: str = "features") -> StepResult:
+    """Run dbt for a layer; after the features, hand them to the models as files."""
+    from carelake.warehouse import build as dbt
+
+    built = dbt.build(ctx, layer)
+    result = StepResult(f"build_{layer}", rows=built.n_models)
+    result.summary = f"{built.n_models} models, {built.n_tests} tests, {built.n_warnings} warnings"
+    result.details["slowest"] = {name: round(seconds, 2) for name, seconds in built.slowest}
+    if layer in ("features", "all"):
+        result.details["features"] = dbt.export_features(ctx).name
+    return result
+
+
+def train(ctx: Context, progress: Progress, *, force: bool = False) -> StepResult:
+    """Train both models on the newest features and let the gate decide."""
+    from carelake.warehouse import recorded
+    from carelake.warehouse.build import features_folder
+    from carelake.warehouse.connection import connect, write_lock
+    from ml import api
+
+    folder = features_folder(ctx)
+    trained = api.train(ctx.home, ctx.settings, folder, force=force, report=progress.say)
+    with write_lock(ctx.home, "record decisions", say=progress.say), connect(ctx.home) as con:
+        recorded.record_decisions(con, ctx.home.decisions)
+    result = StepResult("train", "done" if trained.trained else "nothing_new", rows=len(trained.decisions))
+    result.summary = "; ".join(f"{d.model_name} {d.decision}: {d.reason}" for d in trained.decisions)
+    result.details = {"promoted": trained.promoted}
+    return result
+
+
+def score(ctx: Context, progress: Progress) -> StepResult:
+    """Score with the champions; trains first where there is none."""
+    from carelake.warehouse import recorded
+    from carelake.warehouse.build import features_folder
+    from carelake.warehouse.connection import connect, write_lock
+    from ml import api
+
+    notes: list[str] = []
+    if not all(api.has_champion(ctx.home).values()):
+        notes.append(train(ctx, progress).summary)
+    scored = api.score(ctx.home, ctx.settings, features_folder(ctx), report=progress.say)
+    with write_lock(ctx.home, "record scores", say=progress.say), connect(ctx.home) as con:
+        recorded.record_scores(
+            con, {"satisfaction_scores": scored.satisfaction_scores, "segment_scores": scored.segment_scores}
+        )
+    result = StepResult("score", rows=scored.n_conversations + scored.n_customers)
+    result.summary = f"{scored.n_conversations:,} conversations, {scored.n_customers:,} customers"
+    notes += [f"{model}: {why}" for model, why in scored.missing.items()]
+    result.details = {"versions": scored.versions, "notes": notes}
+    return result
+
+
+def plan_follow_ups(ctx: Context, progress: Progress) -> StepResult:
+    """Decide who is contacted next, why, by whom and until when."""
+    from carelake.followup.planner import plan
+    from carelake.followup.rules import load_rules
+    from carelake.warehouse.connection import connect, write_lock
+
+    rules = load_rules(ctx.config_dir)
+    with (
+        write_lock(ctx.home, "followup plan", say=progress.say),
+        connect(ctx.home, threads=ctx.settings.build_threads) as con,
+    ):
+        row = con.execute("select as_of from intermediate.int_as_of").fetchone()
+        if row is None or row[0] is None:
+            return StepResult("plan_follow_ups", summary="no data to plan on")
+        planned = plan(con, rules, as_of=row[0])
+    result = StepResult("plan_follow_ups", rows=planned.n_planned)
+    result.summary = (
+        f"{planned.n_planned} planned for {len(planned.by_owner)} owners, {planned.n_kept} kept, "
+        f"{planned.n_waiting} wait, {planned.n_do_not_contact} do not want to be contacted"
+    )
+    result.details = {"by_rule": planned.by_rule, "by_owner": planned.by_owner}
+    return result
+
+
+def publish(ctx: Context, progress: Progress, *, release: bool = False) -> StepResult:
+    """Publish a new version if anything in the marts changed."""
+    from carelake.warehouse import recorded
+    from carelake.warehouse.connection import connect, write_lock
+    from carelake.warehouse.publish import publish as publish_marts
+
+    published = publish_marts(ctx, release=release)
+    with write_lock(ctx.home, "publish", say=progress.say), connect(ctx.home) as con:
+        recorded.set_state(con, "built_marker", recorded.news_marker(con, ctx))
+    outcome = "done" if published.published else "nothing_new"
+    result = StepResult("publish", outcome, rows=published.n_rows, summary=published.message)
+    result.details = {"version": published.version, "tables": published.n_tables}
+    return result
+
+
+STEPS: dict[str, Callable[..., StepResult]] = {
+    "extract": extract,
+    "load": load,
+    "has_news": has_news,
+    "check_batches": lambda ctx, progress: check(ctx, progress, "raw", docs=False),
+    "build_features": lambda ctx, progress: build(ctx, progress, "features"),
+    "score": score,
+    "train": train,
+    "build_marts": lambda ctx, progress: build(ctx, progress, "marts"),
+    "plan_follow_ups": plan_follow_ups,
+    "check_marts": lambda ctx, progress: check(ctx, progress, "marts"),
+    "publish": publish,
+}
+BUILD_STEPS = (
+    "check_batches", "build_features", "score", "build_marts", "plan_follow_ups", "check_marts", "publish",
+)  # fmt: skip
+
+
+def perform(ctx: Context, name: str, progress: Progress, **options: Any) -> StepResult:
+    """Run one step, time it, and record it where `status` and the dashboard look."""
+    started = dt.datetime.now(dt.UTC)
+    began = time.monotonic()
+    try:
+        result = STEPS[name](ctx, progress, **options)
+    except CarelakeError as error:
+        _record(ctx, name, started, StepResult(name, "failed", seconds=time.monotonic() - began, summary=str(error)))
+        raise
+    result.seconds = round(time.monotonic() - began, 2)
+    _record(ctx, name, started, result)
+    return result
+
+
+def _record(ctx: Context, name: str, started: dt.datetime, result: StepResult) -> None:
+    from carelake.warehouse import recorded
+    from carelake.warehouse.connection import connect, write_lock
+
+    if name == "extract" or (name in ("load", "has_news") and result.outcome == "nothing_new"):
+        # an extract must not wait for a build; its attempts lie beside the landing zone
+        return
+    with write_lock(ctx.home, "record step"), connect(ctx.home) as con:
+        recorded.record_step(
+            con,
+            (ctx.run_id, name, started, round(result.seconds, 3), result.outcome, result.rows, result.summary),
+        )
+        if name in ("publish", "load") or result.outcome == "failed":
+            recorded.write_ops(con, ctx.home)
+
+
+def run_step(name: str, *, run_id: str | None = None, **options: Any) -> dict[str, Any]:
+    """One step for a DAG task: plain values in and out.
+
+    Raises:
+        RunFailed: the step failed, or the one source it was to extract did.
+        ConfigError: settings, rules or sources are wrong.
+    """
+    ctx = open_context(run_id)
+    result = perform(ctx, name, Progress(), **options)
+    if name == "extract" and result.details.get("failed"):
+        raise RunFailed("; ".join(f"{k}: {v}" for k, v in result.details["failed"].items()))
+    return {**asdict(result), **({"promoted": result.details["promoted"]} if name == "train" else {})}
+
+
+def run_all(ctx: Context, progress: Progress, sources: list[str] | None = None) -> list[StepResult]:
+    """All steps in order; the build is left out when there is nothing new.
+
+    Raises:
+        RunFailed: a step failed; what was published before stays.
+    """
+    done: list[StepResult] = []
+
+    def step(name: str, **options: Any) -> StepResult:
+        with progress.step(name) as note:
+            result = perform(ctx, name, progress, **options)
+            note.text = result.summary
+        done.append(result)
+        return result
+
+    step("extract", sources=sources)
+    step("load", sources=sources)
+    if step("has_news").outcome == "nothing_new":
+        return done
+    for name in BUILD_STEPS:
+        step(name)
+    return done

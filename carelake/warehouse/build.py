@@ -1,0 +1,153 @@
+"""Build the models with dbt, in this process, and hand the features to the models as files."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from carelake.errors import RunFailed
+from carelake.settings import PROJECT, Context, Home
+from carelake.warehouse.connection import connect, literal, read_pepper, write_lock
+from carelake.warehouse.fingerprint import relation_fingerprint
+
+LAYERS = {
+    "features": ["--select", "+path:models/features"],
+    "marts": ["--select", "path:models/marts"],
+    "all": [],
+}
+FEATURES = {"conversations": "features_conversations", "customers": "features_customers"}
+KEPT_FEATURE_FOLDERS = 3
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What one dbt invocation did; seconds are dbt's own per node."""
+
+    layer: str
+    n_models: int
+    n_tests: int
+    n_warnings: int
+    slowest: list[tuple[str, float]]
+
+
+def build(ctx: Context, layer: str, *, full_refresh: bool = False) -> BuildResult:
+    """Run `dbt build` for one layer: 'features' (and all below), 'marts' or 'all'.
+
+    Raises:
+        RunFailed: a model or a blocking test failed; names it and says why.
+    """
+    arguments = ["build", *LAYERS[layer]] + (["--full-refresh"] if full_refresh else [])
+    with write_lock(ctx.home, f"build {layer}"):
+        results = _invoke(ctx, arguments)
+    nodes = [(r.node.resource_type, r.node.name, r) for r in results]
+    failed = [(name, r.message) for _, name, r in nodes if r.status in ("error", "fail")]
+    if failed:
+        name, message = failed[0]
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        lines = [line.strip() for line in str(message).splitlines() if line.strip()]
+        raise RunFailed(f"dbt: {name}: {' '.join(lines[:3])}{more}; log: {ctx.home.dbt / 'logs'}")
+    timed = sorted(((name, r.execution_time) for _, name, r in nodes), key=lambda t: -t[1])
+    return BuildResult(
+        layer,
+        n_models=sum(kind == "model" for kind, _, _ in nodes),
+        n_tests=sum(kind in ("test", "unit_test") for kind, _, _ in nodes),
+        n_warnings=sum(r.status == "warn" for _, _, r in nodes),
+        slowest=timed[:5],
+    )
+
+
+def docs(ctx: Context) -> Path:
+    """Write the dbt docs site; gives its folder (`index.html`)."""
+    with write_lock(ctx.home, "dbt docs"):
+        _invoke(ctx, ["docs", "generate", "--static"])
+    target = ctx.home.dbt / "target"
+    site = ctx.home.dbt / "site"
+    site.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(target / "static_index.html", site / "index.html")
+    return site
+
+
+def _invoke(ctx: Context, arguments: list[str]) -> list[Any]:
+    os.environ["CARELAKE_WAREHOUSE"] = str(ctx.home.warehouse)
+    os.environ["CARELAKE_PEPPER"] = read_pepper(ctx.home)
+    os.environ["CARELAKE_THREADS"] = str(ctx.settings.build_threads)
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    project = ["--project-dir", str(PROJECT / "dbt_project"), "--profiles-dir", str(PROJECT / "dbt_project")]
+    quiet = ["--quiet", "--no-use-colors", "--log-level-file", "info"]
+    try:
+        outcome = dbtRunner().invoke([*quiet, *arguments, *project])
+    finally:
+        # dbt keeps its connection for the life of the process; the next step needs the file
+        DuckDBConnectionManager.close_all_connections()
+        gc.collect()
+    if outcome.exception is not None:
+        raise RunFailed(f"dbt: {outcome.exception}") from outcome.exception
+    return list(getattr(outcome.result, "results", []) or [])
+
+
+def export_features(ctx: Context) -> Path:
+    """Write the feature tables as Parquet, in a folder named after their content.
+
+    Same features, same folder: nothing is written twice.
+    """
+    with write_lock(ctx.home, "export features"), connect(ctx.home, threads=ctx.settings.build_threads) as con:
+        digest = _digest(con)
+        folder = ctx.home.features / digest
+        if not folder.exists():
+            _write_features(con, folder)
+        con.execute("insert or replace into ops.state values ('features_digest', ?)", [digest])
+    _forget_old(ctx.home, folder)
+    return folder
+
+
+def _digest(con: duckdb.DuckDBPyConnection) -> str:
+    parts = []
+    for table in FEATURES.values():
+        found = relation_fingerprint(con, f"features.{table}")
+        parts.append(f"{found['rows']}:{found['sum']}")
+    row = con.execute("select sha256(?)", ["|".join(parts)]).fetchone()
+    return str(row[0])[:16] if row else ""
+
+
+def _write_features(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    draft = folder.with_name(folder.name + ".part")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    for name, table in FEATURES.items():
+        key = "conversation_key" if name == "conversations" else "customer_key"
+        target = literal(str(draft / f"{name}.parquet"))
+        con.execute(f"copy (from features.{table} order by {key}) to {target} (format parquet)")
+    draft.rename(folder)
+
+
+def _forget_old(home: Home, current: Path) -> None:
+    """Keep the newest feature folders; a kept training run has its own copy of what it used."""
+    folders = sorted(
+        (f for f in home.features.iterdir() if f.is_dir() and f != current),
+        key=lambda f: f.stat().st_mtime,
+        reverse=True,
+    )
+    for folder in folders[KEPT_FEATURE_FOLDERS - 1 :]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def features_folder(ctx: Context) -> Path:
+    """The feature files of the last build.
+
+    Raises:
+        RunFailed: there are none yet.
+    """
+    with write_lock(ctx.home, "find features"), connect(ctx.home) as con:
+        row = con.execute("select value from ops.state where key = 'features_digest'").fetchone()
+    folder = ctx.home.features / str(row[0]) if row else None
+    if folder is None or not folder.exists():
+        raise RunFailed("there are no features yet; run `carelake build` first")
+    return folder

@@ -1,0 +1,308 @@
+"""Publish: write a new version, audit it, then swap one link; nothing a reader holds changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from carelake.errors import RunFailed
+from carelake.settings import Context, Home
+from carelake.warehouse.connection import connect, ident, literal, now_utc, quote, write_lock
+from carelake.warehouse.published import marts_fingerprint
+
+HOLD = "HOLD"
+PRIVATE = {"contact_vault": "int_contact_vault", "communication_texts": "int_communication_texts"}
+PROMOTED = {
+    "communications": "fct_communications",
+    "conversations": "fct_conversations",
+    "customers": "dim_customers",
+    "orders": "fct_orders",
+}
+
+
+@dataclass(frozen=True)
+class PublishResult:
+    """What publishing did; `version` is the one that is current afterwards."""
+
+    published: bool
+    version: int | None
+    message: str
+    n_tables: int = 0
+    n_rows: int = 0
+
+
+def publish(ctx: Context, *, release: bool = False) -> PublishResult:
+    """Publish the marts as a new version, unless nothing in them changed.
+
+    Args:
+        release: also end the hold that a rollback left.
+
+    Raises:
+        RunFailed: a rollback holds publishing, a gate stopped it, or the audit failed.
+    """
+    home = ctx.home
+    with write_lock(home, "publish"), connect(home, threads=ctx.settings.build_threads) as con:
+        if release:
+            (home.published / HOLD).unlink(missing_ok=True)
+        _refuse_when_held(home, con)
+        volatile = volatile_columns(home)
+        fingerprint = marts_fingerprint(con, volatile)
+        current = current_version(home)
+        if current is not None and _publication(home, current).get("fingerprint") == fingerprint:
+            return PublishResult(False, current, f"nothing changed; version {current} stays")
+        version = max([0, *versions(home)]) + 1
+        folder = home.published / "versions" / f"{version:06d}"
+        draft = folder.with_name(folder.name + ".part")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        promoted = promoted_columns(ctx)
+        # a promoted column repeats what `attributes` holds: it is no part of the fingerprint
+        excluded = {
+            mart: volatile.get(mart, frozenset()) | frozenset(promoted.get(mart, {}))
+            for mart in {*volatile, *promoted}
+        }
+        tables = _write_marts(con, draft, promoted)
+        _write_meta(con, draft, excluded, fingerprint, version)
+        _write_private(con, draft)
+        _audit(draft / "marts.duckdb", excluded, fingerprint, tables)
+        _seal(draft)
+        draft.rename(folder)
+        _point_to(home, version)
+        _forget_old(home, ctx.settings.kept_versions)
+        return PublishResult(
+            True, version, f"version {version}: {len(tables)} marts", len(tables), sum(tables.values())
+        )
+
+
+def rollback(ctx: Context) -> PublishResult:
+    """Make the version before the current one current, and hold publishing until released.
+
+    Raises:
+        RunFailed: there is no earlier version.
+    """
+    home = ctx.home
+    with write_lock(home, "rollback"):
+        current = current_version(home)
+        earlier = [version for version in versions(home) if current is not None and version < current]
+        if not earlier:
+            raise RunFailed("there is no earlier version to go back to; `carelake status` lists them")
+        (home.published / HOLD).write_text(
+            f"rolled back from version {current} on {now_utc():%Y-%m-%d %H:%M} UTC\n", encoding="utf-8"
+        )
+        _point_to(home, earlier[-1])
+        return PublishResult(
+            True, earlier[-1], f"version {earlier[-1]} is current; publishing is held, end it with "
+            "`carelake publish --release`"
+        )  # fmt: skip
+
+
+def versions(home: Home) -> list[int]:
+    """Complete published versions, oldest first."""
+    folder = home.published / "versions"
+    return sorted(int(path.name) for path in folder.glob("[0-9]*") if path.name.isdigit())
+
+
+def current_version(home: Home) -> int | None:
+    """The version readers see, None before the first."""
+    link = home.published / "current"
+    return int(link.resolve().name) if link.exists() else None
+
+
+def hold_reason(home: Home) -> str | None:
+    """Why publishing is held, None when it is not."""
+    path = home.published / HOLD
+    return path.read_text(encoding="utf-8").strip() if path.exists() else None
+
+
+def volatile_columns(home: Home) -> dict[str, frozenset[str]]:
+    """Columns marked `meta: {volatile: true}` per mart, from dbt's manifest."""
+    path = home.dbt / "target" / "manifest.json"
+    if not path.exists():
+        raise RunFailed("the marts were not built yet; run `carelake build`")
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    found: dict[str, frozenset[str]] = {}
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "model" and node["schema"] == "marts":
+            found[node["name"]] = frozenset(
+                name for name, column in node["columns"].items() if _meta(column).get("volatile")
+            )
+    return found
+
+
+def _meta(column: dict[str, Any]) -> dict[str, Any]:
+    config: dict[str, Any] = column.get("config") or {}
+    return {**(column.get("meta") or {}), **(config.get("meta") or {})}
+
+
+def _refuse_when_held(home: Home, con: duckdb.DuckDBPyConnection) -> None:
+    held = hold_reason(home)
+    if held:
+        raise RunFailed(f"publishing is held: {held}; end it with `carelake publish --release`")
+    row = con.execute("select value from ops.state where key = 'publish_blocked'").fetchone()
+    if row and row[0]:
+        raise RunFailed(f"publishing is stopped by a gate: {row[0]}")
+
+
+def _publication(home: Home, version: int) -> dict[str, Any]:
+    path = home.published / "versions" / f"{version:06d}" / "publication.json"
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _write_marts(
+    con: duckdb.DuckDBPyConnection, draft: Path, promoted: dict[str, dict[str, str]]
+) -> dict[str, int]:
+    """Copy every mart into the new file and to Parquet; gives rows per table."""
+    names = con.execute(
+        "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
+    ).fetchall()
+    rows: dict[str, int] = {}
+    con.execute(f"attach {literal(str(draft / 'marts.duckdb'))} as out")
+    try:
+        con.execute("create schema out.marts")
+        for (name,) in names:
+            columns = [row[0] for row in con.execute(f"describe marts.{name}").fetchall()]
+            select = _select(name, columns, promoted.get(name, {}))
+            con.execute(f"create table out.marts.{name} as {select} order by {ident(columns[0])}")
+            _copy_comments(con, name)
+            target = literal(str(draft / f"{name}.parquet"))
+            con.execute(f"copy out.marts.{name} to {target} (format parquet)")
+            found = con.execute(f"select count(*) from out.marts.{name}").fetchone()
+            rows[name] = int(found[0]) if found else 0
+    finally:
+        con.execute("detach out")
+    return rows
+
+
+def promoted_columns(ctx: Context) -> dict[str, dict[str, str]]:
+    """Attributes with `promote: true`: mart -> column -> attribute's name in the source."""
+    found: dict[str, dict[str, str]] = {}
+    for source in ctx.sources.sources:
+        mart = PROMOTED.get(source.entity or "")
+        for attribute in source.attributes:
+            if attribute.promote and mart:
+                found.setdefault(mart, {})[_snake(attribute.name)] = attribute.name
+    return found
+
+
+def _select(mart: str, columns: list[str], promoted: dict[str, str]) -> str:
+    extra = [
+        f"json_extract_string(attributes, {literal('$.' + json.dumps(name, ensure_ascii=False))}) "
+        f"as {ident(column)}"
+        for column, name in promoted.items()
+        if "attributes" in columns and column not in columns
+    ]
+    return f"select {', '.join(['*', *extra])} from marts.{mart}"
+
+
+def _snake(name: str) -> str:
+    return "_".join("".join(c.lower() if c.isalnum() else " " for c in name).split()) or "attribute"
+
+
+def _copy_comments(con: duckdb.DuckDBPyConnection, mart: str) -> None:
+    table = con.execute(
+        "select comment from duckdb_tables() where database_name = 'warehouse' and schema_name = 'marts' "
+        "and table_name = ? union all select comment from duckdb_views() where database_name = 'warehouse' "
+        "and schema_name = 'marts' and view_name = ?",
+        [mart, mart],
+    ).fetchone()
+    if table and table[0]:
+        con.execute(f"comment on table out.marts.{mart} is '{quote(table[0])}'")
+    rows = con.execute(
+        "select column_name, comment from duckdb_columns() where database_name = 'warehouse' "
+        "and schema_name = 'marts' and table_name = ? and comment is not null",
+        [mart],
+    ).fetchall()
+    for column, comment in rows:
+        con.execute(f"comment on column out.marts.{mart}.{ident(column)} is '{quote(comment)}'")
+
+
+def _write_meta(
+    con: duckdb.DuckDBPyConnection,
+    draft: Path,
+    excluded: dict[str, frozenset[str]],
+    fingerprint: dict[str, Any],
+    version: int,
+) -> None:
+    """What the file says of itself: its version, and the columns no fingerprint counts."""
+    row = con.execute("select as_of from intermediate.int_as_of").fetchone()
+    publication = {
+        "version": version,
+        "published_at": now_utc().isoformat(),
+        "as_of": row[0].isoformat() if row and row[0] else None,
+        "fingerprint": fingerprint,
+    }
+    con.execute(f"attach {literal(str(draft / 'marts.duckdb'))} as out")
+    try:
+        con.execute("create schema out.meta")
+        con.execute("create table out.meta.uncounted_columns (table_name varchar, column_name varchar)")
+        for table, columns in sorted(excluded.items()):
+            for column in sorted(columns):
+                con.execute("insert into out.meta.uncounted_columns values (?, ?)", [table, column])
+        con.execute(
+            "create table out.meta.publication as select ?::integer as version, "
+            "?::timestamptz as published_at, ?::timestamptz as as_of",
+            [version, publication["published_at"], publication["as_of"]],
+        )
+    finally:
+        con.execute("detach out")
+    (draft / "publication.json").write_text(json.dumps(publication, indent=1), encoding="utf-8")
+
+
+def _write_private(con: duckdb.DuckDBPyConnection, draft: Path) -> None:
+    """The vault and the full texts, for delivery and for roles that may see them."""
+    con.execute(f"attach {literal(str(draft / 'private.duckdb'))} as private_out")
+    try:
+        for name, model in PRIVATE.items():
+            con.execute(f"create table private_out.{name} as from intermediate.{model} order by all")
+    finally:
+        con.execute("detach private_out")
+
+
+def _audit(
+    path: Path, excluded: dict[str, frozenset[str]], fingerprint: dict[str, Any], tables: dict[str, int]
+) -> None:
+    """Open the new file as a reader would, and compare it with what was to be published."""
+    with duckdb.connect(str(path), read_only=True) as con:
+        con.execute("set TimeZone = 'UTC'")
+        found = marts_fingerprint(con, excluded)
+        for name, rows in tables.items():
+            row = con.execute(f"select count(*) from marts.{name}").fetchone()
+            if row is None or row[0] != rows:
+                raise RunFailed(f"audit: {name} has not the rows it should have; nothing was published")
+    for name, expected in fingerprint.items():
+        if found[name] != expected:
+            raise RunFailed(f"audit: {name} differs from the warehouse; nothing was published")
+
+
+def _seal(draft: Path) -> None:
+    for path in draft.iterdir():
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+        path.chmod(0o400 if path.name == "private.duckdb" else 0o444)
+    draft.chmod(0o755)
+
+
+def _point_to(home: Home, version: int) -> None:
+    """Swap the link that readers follow; a reader sees the old version or the new, never neither."""
+    draft = home.published / ".current.part"
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(Path("versions") / f"{version:06d}")
+    draft.rename(home.published / "current")
+    stable = home.published / "marts.duckdb"
+    if not stable.is_symlink():
+        stable.symlink_to(Path("current") / "marts.duckdb")
+
+
+def _forget_old(home: Home, kept: int) -> None:
+    current = current_version(home)
+    for version in versions(home)[:-kept]:
+        if version != current:
+            shutil.rmtree(home.published / "versions" / f"{version:06d}", ignore_errors=True)

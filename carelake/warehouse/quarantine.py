@@ -1,0 +1,139 @@
+"""The quarantine: structural rejects and rejected rows, with the reason of each, and replay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from carelake.errors import ConfigError
+from carelake.landing import manifests
+from carelake.settings import Context
+from carelake.warehouse.configuration import record_configuration
+from carelake.warehouse.connection import connect, write_lock
+from carelake.warehouse.load import BatchResult, load_batch
+from carelake.warehouse.schema import raw_columns, raw_tables
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """One record that is not in the marts."""
+
+    stage: str
+    source: str
+    batch_id: str
+    file: str
+    row: int | None
+    line: int | None
+    reason: str
+    text: str
+
+
+def summary(ctx: Context) -> list[tuple[str, str, str, int]]:
+    """Rows (source, stage, reason, count), most first."""
+    with write_lock(ctx.home, "quarantine list"), connect(ctx.home) as con:
+        return con.execute(
+            f"""
+            with quarantined as ({_all(con, with_text=False)})
+            select source_name, stage, regexp_replace(reason, ': .*$', ''), count(*) as n
+            from quarantined group by all order by n desc, 1, 2, 3
+            """
+        ).fetchall()
+
+
+def show(ctx: Context, source: str | None, limit: int) -> list[Quarantined]:
+    """The newest quarantined records, of one source or all, with their text."""
+    with write_lock(ctx.home, "quarantine show"), connect(ctx.home) as con:
+        rows = con.execute(
+            f"""
+            with quarantined as ({_all(con, with_text=True)})
+            select stage, source_name, batch_id, file_name, row_number, line_number, reason, raw_text
+            from quarantined where ? is null or source_name = ?
+            order by batch_id desc, file_name, row_number limit ?
+            """,
+            [source, source, limit],
+        ).fetchall()
+    return [Quarantined(*row) for row in rows]
+
+
+def replay(ctx: Context, batches: list[str] | None = None) -> list[BatchResult]:
+    """Load batches again from the landing zone, with the mapping as it is now.
+
+    Rows and rejects of the earlier load are replaced, so every record comes back exactly once. A
+    held batch is checked anew.
+
+    Args:
+        batches: batch ids; without, every batch that has quarantined records or is held.
+
+    Raises:
+        ConfigError: a batch that was never loaded.
+    """
+    by_name = {source.name: source for source in ctx.sources.sources}
+    with (
+        write_lock(ctx.home, "quarantine replay"),
+        connect(ctx.home, threads=ctx.settings.build_threads) as con,
+    ):
+        record_configuration(con, ctx)
+        wanted = batches or _with_quarantine(con)
+        landed = {m.batch_id: m for m in manifests(ctx.home.landing)}
+        for batch_id in wanted:
+            if batch_id not in landed:
+                raise ConfigError(f"no batch '{batch_id}'; `carelake quarantine list` names them")
+        # the stored dialect came from the file that is read again: it is found anew
+        con.execute("update ops.sources set csv_dialect = null")
+        return [
+            load_batch(con, ctx, by_name[landed[b].source], landed[b])
+            for b in wanted
+            if landed[b].source in by_name
+        ]
+
+
+def _with_quarantine(con: duckdb.DuckDBPyConnection) -> list[str]:
+    rows = con.execute(
+        f"""
+        with quarantined as ({_all(con, with_text=False)})
+        select batch_id from quarantined union select batch_id from ops.ledger where status = 'held'
+        order by batch_id
+        """
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _all(con: duckdb.DuckDBPyConnection, *, with_text: bool) -> str:
+    """SQL over every stage: structural rejects, rejected rows, held batches."""
+    parts = [
+        "select 'structure' as stage, source_name, batch_id, file_name, row_number, line_number, reason, "
+        "raw_text from ops.structural_rejects"
+    ]
+    for table in raw_tables():
+        if not _exists(con, f"stg_{table}__rejected"):
+            continue
+        columns = ", ".join(f"{name} := r.{name}" for name in raw_columns(table))
+        text = f"to_json(struct_pack({columns}))::varchar" if with_text else "''"
+        parts.append(
+            f"""
+            select 'value', s.source_name, s.batch_id, s.file_name, s.row_number, null, s.reason, {text}
+            from staging.stg_{table}__rejected as s
+            inner join raw.{table} as r
+                on s.batch_id = r.batch_id and s.file_name = r.file_name and s.row_number = r.row_number
+            """
+        )
+    parts.append(
+        "select 'held', source_name, batch_id, null, null, null, held_reason, '' from ops.ledger "
+        "where status = 'held'"
+    )
+    return " union all ".join(parts)
+
+
+def _exists(con: duckdb.DuckDBPyConnection, view: str) -> bool:
+    row = con.execute(
+        "select count(*) from information_schema.tables where table_schema = 'staging' and table_name = ?",
+        [view],
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def as_rows(found: list[Quarantined]) -> list[dict[str, Any]]:
+    """Records for JSON output."""
+    return [vars(record) for record in found]

@@ -1,0 +1,151 @@
+"""Write what models, gates and steps found into their recorded tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from carelake.settings import PROJECT, Context, Home
+from carelake.warehouse.connection import literal
+
+SCORE_TABLES = {
+    "satisfaction_scores": ("conversation_key", "before_survey"),
+    "segment_scores": ("customer_key", "customer_segments"),
+}
+
+
+def record_scores(con: duckdb.DuckDBPyConnection, files: dict[str, Path]) -> int:
+    """Replace the scores of each table by a score file's rows; gives rows written.
+
+    The same scores again change nothing.
+    """
+    written = 0
+    for table, path in files.items():
+        target, source = f"ml.{table}", f"read_parquet({literal(str(path))})"
+        if _digests(con, target) == _digests(con, source):
+            continue
+        con.execute("begin")
+        con.execute(f"delete from {target}")
+        con.execute(f"insert into {target} by name select * from {source}")
+        con.execute("commit")
+        written += _rows(con, target)
+    return written
+
+
+def _digests(con: duckdb.DuckDBPyConnection, relation: str) -> list[tuple[Any, ...]]:
+    return con.execute(
+        f"select model_digest, features_digest, model_version, count(*) from {relation} group by all order by all"
+    ).fetchall()
+
+
+def _rows(con: duckdb.DuckDBPyConnection, relation: str) -> int:
+    row = con.execute(f"select count(*) from {relation}").fetchone()
+    return int(row[0]) if row else 0
+
+
+def record_decisions(con: duckdb.DuckDBPyConnection, folder: Path) -> int:
+    """Take over decision files the table lacks; gives how many."""
+    known = {row[0] for row in con.execute("select decision_id from ml.model_decisions").fetchall()}
+    new = [path for path in sorted(folder.glob("*.json")) if path.stem not in known]
+    for path in new:
+        row = json.loads(path.read_text(encoding="utf-8"))
+        marks = ", ".join(f"? as {name}" for name in row)
+        con.execute(f"insert into ml.model_decisions by name select {marks}", list(row.values()))
+    return len(new)
+
+
+def record_checks(con: duckdb.DuckDBPyConnection, layer: str, results: Sequence[Any]) -> None:
+    """Keep a layer's check results; those of earlier runs of it stay."""
+    for result in results:
+        row = asdict(result)
+        marks = ", ".join(f"? as {name}" for name in row)
+        con.execute(f"insert into ops.check_results by name select {marks}", list(row.values()))
+
+
+def hold_batches(con: duckdb.DuckDBPyConnection, reasons: dict[str, str], checked_at: dt.datetime) -> None:
+    """Mark every new batch as checked, and those with a reason as held."""
+    con.execute("begin")
+    for batch_id, reason in reasons.items():
+        con.execute(
+            "update ops.ledger set status = 'held', held_reason = ? where batch_id = ?", [reason, batch_id]
+        )
+    con.execute(
+        "update ops.ledger set checked_at = ? where checked_at is null and status in ('loaded', 'held')",
+        [checked_at],
+    )
+    con.execute("commit")
+
+
+def set_state(con: duckdb.DuckDBPyConnection, key: str, value: str) -> None:
+    """Remember one value."""
+    con.execute("insert or replace into ops.state values (?, ?)", [key, value])
+
+
+def get_state(con: duckdb.DuckDBPyConnection, key: str) -> str | None:
+    """A remembered value, None without."""
+    row = con.execute("select value from ops.state where key = ?", [key]).fetchone()
+    return None if row is None else str(row[0])
+
+
+def record_step(con: duckdb.DuckDBPyConnection, row: Iterable[Any]) -> None:
+    """Keep (run_id, step, started_at, seconds, outcome, rows, detail)."""
+    con.execute("insert into ops.steps values (?, ?, ?, ?, ?, ?, ?)", list(row))
+
+
+def news_marker(con: duckdb.DuckDBPyConnection, ctx: Context) -> str:
+    """Digest of all that a build depends on: batches, settings, models, rules and our own code.
+
+    Equal markers mean that a build would give what is there already.
+    """
+    digest = hashlib.sha256()
+    # with its load time, so that a replayed batch is news
+    ledger = con.execute("select batch_id, status, loaded_at from ops.ledger order by batch_id").fetchall()
+    decided = con.execute(
+        "select max(decision_id) from ml.model_decisions where decision = 'promoted'"
+    ).fetchall()
+    digest.update(repr((ledger, decided, ctx.settings.model_dump_json())).encode())
+    own = [ctx.config_dir / "followup.yml", *sorted((ctx.config_dir / "custom").rglob("*"))]
+    models = sorted((PROJECT / "dbt_project").rglob("*.sql"))
+    rules = sorted((PROJECT / "carelake" / "followup").glob("*.*l"))
+    for path in [*own, *models, *rules]:
+        if path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def write_ops(con: duckdb.DuckDBPyConnection, home: Home) -> None:
+    """Rewrite `ops.duckdb`: what the last attempt did, and why the marts are as old as they are."""
+    draft = home.published / "ops.duckdb.part"
+    draft.unlink(missing_ok=True)
+    con.execute(f"attach {literal(str(draft))} as ops_out")
+    try:
+        for table in ("ledger", "batch_files", "steps", "check_results", "state"):
+            con.execute(f"create table ops_out.{table} as from ops.{table}")
+        con.execute(
+            "create table ops_out.structural_rejects as select * exclude (raw_text) from ops.structural_rejects"
+        )
+        con.execute(
+            """
+            create table ops_out.freshness as
+            select source_name, max(extracted_at) as last_extracted_at, max(loaded_at) as last_loaded_at,
+                sum(n_raw) as n_raw from ops.ledger group by source_name order by source_name
+            """
+        )
+        attempts = literal(str(home.state / "extracts" / "*.json"))
+        if any((home.state / "extracts").glob("*.json")):
+            con.execute(f"create table ops_out.extracts as from read_json({attempts})")
+        else:
+            con.execute(
+                "create table ops_out.extracts (source varchar, outcome varchar, message varchar, at timestamp)"
+            )
+    finally:
+        con.execute("detach ops_out")
+    draft.chmod(0o444)
+    draft.rename(home.ops)
