@@ -133,12 +133,16 @@ def _check_types(suites: list[Suite]) -> None:
             where = f"{suite.path}: expectations[{position}]"
             if entry.type not in known:
                 near = difflib.get_close_matches(entry.type, known, n=1)
-                mend = f"did you mean {near[0]}?" if near else "see the gallery of Great Expectations"
+                mend = (
+                    f"did you mean {near[0]}?" if near else "see the gallery of Great Expectations"
+                )
                 raise ConfigError(f"{where}.type: no expectation '{entry.type}'; {mend}")
             try:
                 ExpectationConfiguration(**_configuration(entry)).to_domain_obj()
             except Exception as error:
-                raise ConfigError(f"{where}.kwargs: {_one_line(error)}; mend the arguments") from error
+                raise ConfigError(
+                    f"{where}.kwargs: {_one_line(error)}; mend the arguments"
+                ) from error
 
 
 def _configuration(entry: ExpectationEntry) -> dict[str, Any]:

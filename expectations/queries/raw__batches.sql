@@ -20,10 +20,10 @@ communications as (
         count(*) as n_rows,
         count(*) - count(communication_id) as n_without_id,
         count(sent_at) as n_times,
-        count(*) filter (sent_at is not null and try_cast(sent_at as timestamptz) is null) as n_bad_times,
-        count(*) filter (coalesce(body, subject, customer_id, email, phone, handle, from_address, to_address, sent_at, survey_score) is null) as n_blank,
+        count(*) filter (where sent_at is not null and not ends_with(sent_at, 'Z')) as n_bad_times,
+        count(*) filter (where coalesce(body, subject, customer_id, email, phone, handle, from_address, to_address, sent_at, survey_score) is null) as n_blank,
         count(*) filter (
-            contains(body, '�')
+            where contains(body, '�')
                 or contains(subject, '�')
                 or contains(customer_name, '�')
         ) as n_garbled,
@@ -40,12 +40,12 @@ conversations as (
         count(opened_at)
             + count(first_reply_at)
             + count(closed_at) as n_times,
-        count(*) filter (opened_at is not null and try_cast(opened_at as timestamptz) is null)
-            + count(*) filter (first_reply_at is not null and try_cast(first_reply_at as timestamptz) is null)
-            + count(*) filter (closed_at is not null and try_cast(closed_at as timestamptz) is null) as n_bad_times,
-        count(*) filter (coalesce(subject, category, status, customer_id, email, phone, handle, agent, opened_at, survey_score, survey_remark) is null) as n_blank,
+        count(*) filter (where opened_at is not null and not ends_with(opened_at, 'Z'))
+            + count(*) filter (where first_reply_at is not null and not ends_with(first_reply_at, 'Z'))
+            + count(*) filter (where closed_at is not null and not ends_with(closed_at, 'Z')) as n_bad_times,
+        count(*) filter (where coalesce(subject, category, status, customer_id, email, phone, handle, agent, opened_at, survey_score, survey_remark) is null) as n_blank,
         count(*) filter (
-            contains(subject, '�')
+            where contains(subject, '�')
                 or contains(category, '�')
                 or contains(customer_name, '�')
                 or contains(survey_remark, '�')
@@ -61,10 +61,10 @@ customers as (
         count(*) as n_rows,
         count(*) - count(customer_id) as n_without_id,
         count(created_at) as n_times,
-        count(*) filter (created_at is not null and try_cast(created_at as timestamptz) is null) as n_bad_times,
-        count(*) filter (coalesce(customer_name, email, phone, handle, age, gender, city) is null) as n_blank,
+        count(*) filter (where created_at is not null and not ends_with(created_at, 'Z')) as n_bad_times,
+        count(*) filter (where coalesce(customer_name, email, phone, handle, age, gender, city) is null) as n_blank,
         count(*) filter (
-            contains(customer_name, '�')
+            where contains(customer_name, '�')
                 or contains(city, '�')
         ) as n_garbled,
     from raw.customers
@@ -78,10 +78,10 @@ survey_responses as (
         count(*) as n_rows,
         count(*) - count(survey_id) as n_without_id,
         count(responded_at) as n_times,
-        count(*) filter (responded_at is not null and try_cast(responded_at as timestamptz) is null) as n_bad_times,
-        count(*) filter (coalesce(survey_score, survey_remark, conversation_id, customer_id, email, responded_at) is null) as n_blank,
+        count(*) filter (where responded_at is not null and not ends_with(responded_at, 'Z')) as n_bad_times,
+        count(*) filter (where coalesce(survey_score, survey_remark, conversation_id, customer_id, email, responded_at) is null) as n_blank,
         count(*) filter (
-            contains(survey_remark, '�')
+            where contains(survey_remark, '�')
                 or contains(customer_name, '�')
         ) as n_garbled,
     from raw.survey_responses
@@ -95,10 +95,10 @@ orders as (
         count(*) as n_rows,
         count(*) - count(order_id) as n_without_id,
         count(ordered_at) as n_times,
-        count(*) filter (ordered_at is not null and try_cast(ordered_at as timestamptz) is null) as n_bad_times,
-        count(*) filter (coalesce(amount, ordered_at, customer_id, email, phone, status) is null) as n_blank,
+        count(*) filter (where ordered_at is not null and not ends_with(ordered_at, 'Z')) as n_bad_times,
+        count(*) filter (where coalesce(amount, ordered_at, customer_id, email, phone, status) is null) as n_blank,
         count(*) filter (
-            contains(customer_name, '�')
+            where contains(customer_name, '�')
         ) as n_garbled,
     from raw.orders
     where batch_seq in (select new_batches.batch_seq from new_batches)
@@ -111,10 +111,10 @@ order_lines as (
         count(*) as n_rows,
         count(*) - count(order_line_id) as n_without_id,
         count(ordered_at) as n_times,
-        count(*) filter (ordered_at is not null and try_cast(ordered_at as timestamptz) is null) as n_bad_times,
-        count(*) filter (coalesce(order_id, product_id, product_name, quantity, unit_price) is null) as n_blank,
+        count(*) filter (where ordered_at is not null and not ends_with(ordered_at, 'Z')) as n_bad_times,
+        count(*) filter (where coalesce(order_id, product_id, product_name, quantity, unit_price) is null) as n_blank,
         count(*) filter (
-            contains(product_name, '�')
+            where contains(product_name, '�')
                 or contains(customer_name, '�')
         ) as n_garbled,
     from raw.order_lines
@@ -128,10 +128,10 @@ events as (
         count(*) as n_rows,
         count(*) - count(event_id) as n_without_id,
         count(occurred_at) as n_times,
-        count(*) filter (occurred_at is not null and try_cast(occurred_at as timestamptz) is null) as n_bad_times,
-        count(*) filter (coalesce(event_name, customer_id, email, phone, handle, occurred_at) is null) as n_blank,
+        count(*) filter (where occurred_at is not null and not ends_with(occurred_at, 'Z')) as n_bad_times,
+        count(*) filter (where coalesce(event_name, customer_id, email, phone, handle, occurred_at) is null) as n_blank,
         count(*) filter (
-            contains(event_name, '�')
+            where contains(event_name, '�')
                 or contains(customer_name, '�')
         ) as n_garbled,
     from raw.events
@@ -146,9 +146,9 @@ agents as (
         count(*) - count(agent_id) as n_without_id,
         0 as n_times,
         0 as n_bad_times,
-        count(*) filter (coalesce(agent_name, email, phone, team) is null) as n_blank,
+        count(*) filter (where coalesce(agent_name, email, phone, team) is null) as n_blank,
         count(*) filter (
-            contains(agent_name, '�')
+            where contains(agent_name, '�')
                 or contains(team, '�')
         ) as n_garbled,
     from raw.agents
@@ -164,12 +164,12 @@ follow_ups as (
         count(approved_at)
             + count(due_at)
             + count(completed_at) as n_times,
-        count(*) filter (approved_at is not null and try_cast(approved_at as timestamptz) is null)
-            + count(*) filter (due_at is not null and try_cast(due_at as timestamptz) is null)
-            + count(*) filter (completed_at is not null and try_cast(completed_at as timestamptz) is null) as n_bad_times,
-        count(*) filter (coalesce(status, outcome, customer_id, email, phone, due_at) is null) as n_blank,
+        count(*) filter (where approved_at is not null and not ends_with(approved_at, 'Z'))
+            + count(*) filter (where due_at is not null and not ends_with(due_at, 'Z'))
+            + count(*) filter (where completed_at is not null and not ends_with(completed_at, 'Z')) as n_bad_times,
+        count(*) filter (where coalesce(status, outcome, customer_id, email, phone, due_at) is null) as n_blank,
         count(*) filter (
-            contains(outcome, '�')
+            where contains(outcome, '�')
                 or contains(customer_name, '�')
         ) as n_garbled,
     from raw.follow_ups
@@ -183,10 +183,10 @@ email_messages as (
         count(*) as n_rows,
         count(*) - count(message_id) as n_without_id,
         count(sent_at) as n_times,
-        count(*) filter (sent_at is not null and try_cast(sent_at as timestamptz) is null) as n_bad_times,
-        count(*) filter (coalesce(from_address, to_addresses, subject, body_text, sent_at) is null) as n_blank,
+        count(*) filter (where sent_at is not null and not ends_with(sent_at, 'Z')) as n_bad_times,
+        count(*) filter (where coalesce(from_address, to_addresses, subject, body_text, sent_at) is null) as n_blank,
         count(*) filter (
-            contains(subject, '�')
+            where contains(subject, '�')
                 or contains(body_text, '�')
                 or contains(from_name, '�')
         ) as n_garbled,
