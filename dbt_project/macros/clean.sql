@@ -6,9 +6,10 @@
     nullif(trim({{ column }}), '')
 {%- endmacro %}
 
-{# load wrote what it could parse as ISO UTC; anything else is not a time. #}
+{# load wrote what it could parse as ISO UTC. Anything else is not a time, though DuckDB might read
+   one into it: its zone would be a guess. #}
 {% macro as_time(column) -%}
-    try_cast({{ column }} as timestamptz)
+    case when ends_with({{ column }}, 'Z') then try_cast({{ column }} as timestamptz) end
 {%- endmacro %}
 
 {# Numbers as people type them: currency signs, thousands separators, spaces. #}

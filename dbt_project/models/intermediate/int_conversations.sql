@@ -161,7 +161,7 @@ closed as (
         case when closed_at is not null or is_closed_anyway then 'closed' else 'open' end as status,
         case
             when replied_at is not null then replied_at
-            when is_answered_call then coalesce(first_inbound_at, opened_at)
+            when is_answered_call and is_inbound then coalesce(first_inbound_at, opened_at)
         end as first_reply_at,
         reopenings.reopened_at is not null
         or coalesce(status_word in ('reopened', '重新打开'), false) as is_reopened,
