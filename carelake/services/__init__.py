@@ -1,0 +1,1 @@
+"""The servers around the lake: Airflow, MLflow, dbt docs and Data Docs, on loopback only."""

@@ -1,0 +1,75 @@
+"""From loaded batches to published marts, scores and the follow-up queue."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, AssetAny, chain, task
+from dag_parts import (
+    CHAMPION,
+    DEFAULTS,
+    START,
+    WRITER_POOL,
+    landing,
+    source_list,
+    step,
+    wait_for_ingests,
+)
+
+TRIAGE = """
+### Build the marts
+
+**What it does.** When a source brought something new, or a better model was promoted, it waits
+until the sources that are arriving have arrived, checks the new batches, builds up to the
+features, scores (and trains first when there is no champion), builds the marts, plans follow-ups,
+checks the marts and publishes them. With nothing new since the last good build it stops after
+`has_news`.
+
+**Who is hurt.** Analysts, care managers and agents: they keep the marts of the last good build
+until this one is green. Nobody reads half a build.
+
+**First three things to look at**
+
+1. The note of the failed run: which step ended, and its one-line reason.
+2. `check_batches` or `check_marts` red: the failed expectations in Data Docs, or
+   `carelake sql "from marts.data_quality_results where not success"`. A held batch holds only
+   itself.
+3. Any other step red: `carelake status` names who holds the warehouse and what was last published;
+   then clear the failed task. Every step may run twice.
+"""
+
+SOURCES = [source.name for source in source_list().sources]
+
+
+@task(task_id="settle", execution_timeout=timedelta(minutes=30))
+def settle() -> dict[str, Any]:
+    """Sources that arrive together make one build."""
+    from carelake.settings import Settings
+
+    config = source_list().path.parent / "carelake.yml"
+    return wait_for_ingests(SOURCES, Settings.load(config).settle_seconds)
+
+
+with DAG(
+    dag_id="build_marts",
+    description="New batches or a new champion: check, build, score, plan, publish",
+    doc_md=TRIAGE,
+    schedule=AssetAny(*(landing(name) for name in SOURCES), CHAMPION),
+    start_date=START,
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    tags=["build", "marts"],
+):
+    chain(
+        settle(),
+        step("has_news", may_skip=True, pool=WRITER_POOL),
+        step("check_batches", pool=WRITER_POOL),
+        step("build_features", pool=WRITER_POOL),
+        step("score", pool=WRITER_POOL),
+        step("build_marts", pool=WRITER_POOL),
+        step("plan_follow_ups", pool=WRITER_POOL),
+        step("check_marts", pool=WRITER_POOL),
+        step("publish", may_skip=True, pool=WRITER_POOL),
+    )

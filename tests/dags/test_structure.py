@@ -1,0 +1,168 @@
+"""Which DAGs there are, what starts them, and what their tasks do with a step's outcome."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carelake.errors import ConfigError, RunFailed
+
+ORDER = [
+    "settle", "has_news", "check_batches", "build_features", "score", "build_marts",
+    "plan_follow_ups", "check_marts", "publish",
+]  # fmt: skip
+
+
+def test_each_source_has_a_dag_with_its_owner_schedule_and_tags(dags: dict[str, Any]) -> None:
+    assert {name for name in dags if name.startswith("ingest_")} == {
+        "ingest_shop_support",
+        "ingest_support_inbox",
+    }
+    dag = dags["ingest_shop_support"]
+    assert [task.task_id for task in dag.topological_sort()] == ["extract", "load"]
+    assert {task.owner for task in dag.tasks} == {"support-data"}
+    assert {"ingest", "crm", "conversations"} <= set(dag.tags)
+    assert dag.schedule == "@hourly"
+
+
+def test_only_load_tells_that_a_source_brought_something(dags: dict[str, Any]) -> None:
+    dag = dags["ingest_shop_support"]
+    assert dag.get_task("extract").outlets == []
+    assert [asset.name for asset in dag.get_task("load").outlets] == ["landing_shop_support"]
+
+
+def test_any_source_or_a_new_champion_starts_the_build(dags: dict[str, Any]) -> None:
+    from airflow.sdk import AssetAny
+
+    condition = dags["build_marts"].schedule
+    assert isinstance(condition, AssetAny)
+    assert {asset.name for asset in condition.objects} == {
+        "landing_shop_support",
+        "landing_support_inbox",
+        "champion",
+    }
+
+
+def test_the_build_runs_its_steps_in_the_one_order(dags: dict[str, Any]) -> None:
+    dag = dags["build_marts"]
+    assert [task.task_id for task in dag.topological_sort()] == ORDER
+    for before, after in zip(ORDER, ORDER[1:], strict=False):
+        assert dag.get_task(before).downstream_task_ids == {after}
+
+
+def test_only_a_promotion_tells_about_the_champion(dags: dict[str, Any]) -> None:
+    dag = dags["train_models"]
+    assert dag.get_task("train").outlets == []
+    assert [asset.name for asset in dag.get_task("promote").outlets] == ["champion"]
+
+
+class FakeTask:
+    """The running task instance: takes XComs, and counts down the ingests still under way."""
+
+    def __init__(self, busy: int = 0) -> None:
+        self.pushed: dict[str, Any] = {}
+        self.busy = busy
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+    def get_dr_count(self, dag_id: str, states: list[str]) -> int:
+        assert states == ["queued", "running"]
+        self.busy -= 1
+        return int(self.busy >= 0)
+
+
+@pytest.fixture
+def parts(
+    dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Any, dict[str, Any], types.ModuleType]:
+    """`dag_parts`, the context of a running task, and a pipeline that tests tell what to say."""
+    import dag_parts
+
+    import carelake
+
+    context: dict[str, Any] = {"run_id": "r1", "ti": FakeTask(), "outlet_events": {}}
+    pipeline = types.ModuleType("carelake.pipeline")
+    monkeypatch.setitem(sys.modules, "carelake.pipeline", pipeline)
+    monkeypatch.setattr(carelake, "pipeline", pipeline, raising=False)
+    monkeypatch.setattr(dag_parts, "get_current_context", lambda: context)
+    return dag_parts, context, pipeline
+
+
+def _result(outcome: str) -> dict[str, Any]:
+    return {"step": "load", "outcome": outcome, "rows": 3, "seconds": 0.1, "summary": "3 rows"}
+
+
+def test_a_step_shows_rows_and_timing_as_xcom_and_on_its_asset_event(parts: Any) -> None:
+    dag_parts, context, pipeline = parts
+    asset = dag_parts.landing("shop_support")
+    context["outlet_events"] = {asset: types.SimpleNamespace(extra=None)}
+    calls: list[tuple[Any, ...]] = []
+
+    def run_step(name: str, *, sources: list[str] | None, run_id: str) -> dict[str, Any]:
+        calls.append((name, sources, run_id))
+        return _result("done")
+
+    pipeline.run_step = run_step
+    shown = dag_parts.run_step("load", ["shop_support"], may_skip=True, outlet=asset)
+    assert calls == [("load", ["shop_support"], "r1")]
+    assert shown == context["outlet_events"][asset].extra == _result("done")
+
+
+def test_nothing_new_skips_so_that_no_event_is_sent(parts: Any) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    dag_parts, context, pipeline = parts
+    pipeline.run_step = lambda name, **_: _result("nothing_new")
+    with pytest.raises(AirflowSkipException, match="3 rows"):
+        dag_parts.run_step("load", None, may_skip=True, outlet=dag_parts.landing("x"))
+    assert context["ti"].pushed["return_value"]["outcome"] == "nothing_new"
+    # a step in the middle of the build with nothing to do must not skip the rest
+    assert dag_parts.run_step("score", None, may_skip=False, outlet=None)["rows"] == 3
+
+
+def test_a_wrong_setting_is_not_retried_and_a_failed_run_is(parts: Any) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    dag_parts, _, pipeline = parts
+
+    def fail(error: Exception) -> Any:
+        def run_step(name: str, **_: Any) -> dict[str, Any]:
+            raise error
+
+        return run_step
+
+    pipeline.run_step = fail(ConfigError("sources.yml: path: no such file"))
+    with pytest.raises(AirflowFailException, match=r"sources\.yml: path"):
+        dag_parts.run_step("extract", None, may_skip=False, outlet=None)
+    pipeline.run_step = fail(RunFailed("the warehouse is held"))
+    with pytest.raises(RunFailed):
+        dag_parts.run_step("extract", None, may_skip=False, outlet=None)
+
+
+def test_settling_waits_for_ingests_but_not_for_ever(
+    parts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dag_parts, context, _ = parts
+    monkeypatch.setattr(dag_parts.time, "sleep", lambda seconds: None)
+    context["ti"] = FakeTask(busy=2)
+    assert dag_parts.wait_for_ingests(["a"], 60)["summary"] == "every source has arrived"
+    context["ti"] = FakeTask(busy=10**9)
+    assert dag_parts.wait_for_ingests(["a"], 0.01)["summary"] == "went on without a"
+
+
+def test_a_broken_source_list_names_file_and_key(
+    airflow_environment: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    broken = tmp_path / "sources.yml"
+    broken.write_text("sources: [{name: Bad Name, kind: mbox, path: x}]", encoding="utf-8")
+    monkeypatch.setenv("CARELAKE_SOURCES", str(broken))
+    ingest = Path(__file__).resolve().parents[2] / "dags" / "ingest.py"
+    bag = DagBag(ingest)
+    assert "snake_case" in next(iter(bag.import_errors.values()))
