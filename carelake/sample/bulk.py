@@ -13,6 +13,8 @@ from pathlib import Path
 
 import duckdb
 
+from carelake.sample.delivery import make_room
+
 CHUNK = 1_000_000
 """Rows a file, at most."""
 
@@ -232,13 +234,14 @@ def write_bulk(
         progress: called with a label and the share done, 0 to 1.
 
     Raises:
-        ValueError: rows are too few.
+        ValueError: rows are too few, or the folder holds someone's `sources.yml`.
     """
     if rows < 100:
         raise ValueError("bulk needs at least 100 rows")
     tell = progress or (lambda _label, _share: None)
     folder = target / "bulk"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_room(target, "bulk/messages-0001.csv", ("bulk",))
+    folder.mkdir()
     counts = {table.source: int(rows * table.share) for table in _TABLES}
     counts["bulk_messages"] += rows - sum(counts.values())
     written = n_bytes = 0

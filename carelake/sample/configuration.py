@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+
 from carelake.sample.people import OWN_DOMAIN, OWN_HANDLE, OWN_PHONE
 from carelake.sample.systems import SOURCES
 
@@ -30,6 +33,14 @@ sources:
 """
 
 
-def source_list() -> str:
-    """Return the text of `sources.yml`."""
-    return _HEAD + "\n".join(SOURCES)
+def source_list(delivered: Collection[str]) -> str:
+    """Return the text of `sources.yml`: the entries of the sources that delivered anything.
+
+    A tiny company may have had, say, no social posts; a source without files would be a failure.
+    """
+    entries = re.split(r"\n+(?=  - name: )", "\n".join(SOURCES).strip("\n"))
+    names = [entry.split("\n")[0].removeprefix("  - name: ") for entry in entries]
+    kept = [
+        entry for name, entry in zip(names, entries, strict=True) if name in delivered
+    ]
+    return _HEAD + "\n\n".join(kept) + "\n"

@@ -301,7 +301,7 @@ def _ask(rng: random.Random, talk: Conversation, felt: float) -> None:
     """Send the survey when the talk is over; the angry and the happy answer a little more."""
     if talk.outcome == "open" or talk.closed_at is None:
         return
-    if rng.random() > min(0.62, 0.41 + 0.04 * abs(felt)):
+    if rng.random() > min(0.62, 0.36 + 0.03 * abs(felt)):
         return
     last = max([talk.closed_at, *(turn.sent_at for turn in talk.turns)])
     if felt > 0:

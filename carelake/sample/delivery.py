@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -72,13 +73,31 @@ class Delivery:
         encode: Callable[[tuple[Record, ...]], bytes],
         snapshot: str = "",
     ) -> None:
-        """Write one file; `encode` makes bytes of its records."""
+        """Write one file, none without records; `encode` makes bytes of them."""
         kept = tuple(records)
+        if not kept:
+            return
         content = encode(kept)
         place = self.target / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
         self.files.append(DeliveredFile(source, path, kept, len(content), snapshot))
+
+
+def make_room(target: Path, mark: str, folders: tuple[str, ...]) -> None:
+    """Take an earlier sample away, told by its mark, so that none of its files stay among ours.
+
+    Raises:
+        ValueError: there is a source list, and it is not a sample's.
+    """
+    if (target / mark).exists():
+        for folder in folders:
+            shutil.rmtree(target / folder, ignore_errors=True)
+    elif (target / "sources.yml").exists():
+        raise ValueError(
+            f"{target}: holds a sources.yml that is no sample's; choose a new folder"
+        )
+    target.mkdir(parents=True, exist_ok=True)
 
 
 def by_month(

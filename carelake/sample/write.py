@@ -8,7 +8,7 @@ from pathlib import Path
 
 from carelake.sample.company import make_company
 from carelake.sample.configuration import SETTINGS, source_list
-from carelake.sample.delivery import Delivery
+from carelake.sample.delivery import Delivery, make_room
 from carelake.sample.systems import DELIVERIES
 from carelake.sample.truth import write_truth
 
@@ -53,32 +53,35 @@ def write_sample(
     The same arguments give the same bytes on any machine at any time.
 
     Args:
-        target: folder to write to; files of an earlier sample in it are overwritten.
+        target: folder to write to; an earlier sample in it is replaced.
         customers: how many people there are, at least 5.
         days: how many days from 1 January 2024, at least 7.
         seed: which company.
         progress: called with a label and the share done.
 
     Raises:
-        ValueError: customers or days are too few.
+        ValueError: customers or days are too few, or the folder holds someone's `sources.yml`.
     """
     if customers < 5 or days < 7:
         raise ValueError("a sample needs at least 5 customers and 7 days")
     tell = progress or (lambda _label, _share: None)
     tell("people and conversations", 0.0)
+    make_room(target, "truth/rows.jsonl", ("inbox", "truth"))
     company = make_company(seed, customers, days)
     delivery = Delivery(target)
     for number, (label, deliver) in enumerate(DELIVERIES):
         tell(label, 0.4 + 0.5 * number / len(DELIVERIES))
         deliver(company, delivery)
-    (target / "sources.yml").write_text(source_list(), encoding="utf-8", newline="\n")
+    records: dict[str, int] = {}
+    for file in delivery.files:
+        records[file.source] = records.get(file.source, 0) + len(file.records)
+    (target / "sources.yml").write_text(
+        source_list(records), encoding="utf-8", newline="\n"
+    )
     (target / "carelake.yml").write_text(SETTINGS, encoding="utf-8", newline="\n")
     tell("truth", 0.9)
     counts = write_truth(company, delivery.files, target / "truth")
     tell("done", 1.0)
-    records: dict[str, int] = {}
-    for file in delivery.files:
-        records[file.source] = records.get(file.source, 0) + len(file.records)
     return SampleSummary(
         target=target,
         customers=len(company.people),

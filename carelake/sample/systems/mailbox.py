@@ -47,8 +47,7 @@ def deliver(company: Company, delivery: Delivery) -> None:
     records = [record for _, record in dated]
     records = dirt.repeat(stream(company.seed, "dirt", "mail"), records, 0.01)
     records = dirt.plant(records, [_impossible_date])
-    if records:
-        delivery.write("support_mailbox", "inbox/mail/support.mbox", records, _as_mbox)
+    delivery.write("support_mailbox", "inbox/mail/support.mbox", records, _as_mbox)
 
 
 def _as_mbox(records: tuple[Record, ...]) -> bytes:
