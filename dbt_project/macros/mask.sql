@@ -1,22 +1,36 @@
 {# Text without what identifies a person: e-mail addresses, phone numbers, bank cards, Chinese ids.
-   The cheap tests first: most texts hold neither an @ nor a long number. #}
+   The cheap tests first: most texts hold neither an @ nor a long number. Phone numbers are known by
+   their shape (country code, Chinese mobile, area code, 3-3-4, any run of 9 to 13 digits), so that a
+   date stays a date. #}
 {% macro mask_text(column) -%}
     case
         when {{ column }} is null then null
-        when regexp_matches({{ column }}, '[0-9０-９][0-9０-９ ().\-]{5,}') then
+        when regexp_matches({{ column }}, '\d[\d ().-]{5,}') then
             regexp_replace(
                 regexp_replace(
                     regexp_replace(
                         {{ mask_emails(column) }},
-                        '(^|[^0-9A-Za-z])[1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[0-9Xx]',
-                        '\1‹id›', 'g'
+                        '\b[1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx]\b',
+                        '‹id›', 'g'
                     ),
-                    '(^|[^0-9+])\d(?:[ -]?\d){14,18}', '\1‹card›', 'g'
+                    '(^|[^\d+])\d(?:[ -]?\d){14,18}\b', '\1‹card›', 'g'
                 ),
-                '(?:\+|00)?[(]?\d{1,4}[)]?(?:[ .\-]?[(]?\d{2,5}[)]?){1,4}[ .\-]?\d{2,}', '‹phone›', 'g'
+                '{{ phone_shapes() }}', '‹phone›', 'g'
             )
         else {{ mask_emails(column) }}
     end
+{%- endmacro %}
+
+{% macro phone_shapes() -%}
+    {%- set shapes = [
+        '\\+\\d[\\d ().-]{6,18}\\d',
+        '\\b1[3-9]\\d[ -]?\\d{4}[ -]?\\d{4}\\b',
+        '\\(?\\b0\\d{1,4}[ )-]{0,2}\\d{3,4}[ -]?\\d{3,5}\\b',
+        '\\(?\\b\\d{3}[ .)-]{1,2}\\d{3}[ .-]\\d{4}\\b',
+        '\\b\\d{3}-\\d{4}\\b',
+        '\\b\\d{9,13}\\b',
+    ] -%}
+    {{ shapes | join('|') }}
 {%- endmacro %}
 
 {% macro mask_emails(column) -%}

@@ -15,10 +15,14 @@ counted as (
             'channel': channel,
             'direction': direction,
             'category': category,
-            'language': language,
-            'status': status,
-            'duration_seconds': duration_seconds
+            'language': language
         }) as opening,
+        max(case
+            when status is not null
+                then {'sent_at': sent_at, 'communication_key': communication_key, 'status': status}
+        end) as closing,
+        min(sent_at) filter (where status in {{ closed_words() }}) as first_ended_at,
+        max(sent_at) filter (where status in {{ closed_words() }}) as last_ended_at,
         max(case
             when agent_key is not null
                 then {'sent_at': sent_at, 'communication_key': communication_key, 'agent_key': agent_key}
@@ -31,6 +35,7 @@ counted as (
         max(sent_at) filter (where direction = 'inbound' and not is_auto_reply) as last_inbound_at,
         max(sent_at) filter (where direction = 'outbound' and not is_auto_reply) as last_outbound_at,
         sum(duration_seconds) as talk_seconds,
+        bool_or(survey_score is not null) as has_survey,
         case when min(customer_key) = max(customer_key) then min(customer_key) end as customer_key,
     from messages
     group by conversation_key
@@ -48,13 +53,13 @@ replies as (
 
 final as (
     select
-        counted.* exclude (opening),
+        counted.* exclude (opening, closing),
         counted.opening.source_name,
         counted.opening.conversation_id,
         counted.opening.channel,
         counted.opening.category,
         counted.opening.language,
-        counted.opening.status as first_status,
+        counted.closing.status as last_status,
         counted.opening.direction as first_direction,
         replies.first_reply_at,
     from counted

@@ -1,15 +1,4 @@
-{% set closed_words %}(
-    'closed', 'close', 'resolved', 'solved', 'done', 'complete', 'completed', 'finished', 'fixed',
-    '已关闭', '已解决', '关闭', '完成', '已完成', '解决'
-){% endset %}
-{% set open_words %}(
-    'open', 'opened', 'pending', 'new', 'in progress', 'in_progress', 'waiting', 'on hold', 'on_hold', 'reopened',
-    'escalated', '处理中', '打开', '待处理', '未解决', '进行中', '重新打开'
-){% endset %}
-{% set unanswered_words %}(
-    'missed', 'abandoned', 'no answer', 'no_answer', 'noanswer', 'busy', 'failed', 'unanswered', 'voicemail',
-    '未接', '未接听', '放弃', '忙线'
-){% endset %}
+{% set goodbye = "to_minutes(" ~ var('goodbye_minutes') ~ ")" %}
 
 with
 
@@ -55,7 +44,7 @@ united as (
         coalesce(cases.channel, messages.channel) as channel,
         coalesce(cases.category, messages.category) as category,
         messages.language,
-        coalesce(cases.status, case when cases.conversation_key is null then messages.first_status end) as status_word,
+        coalesce(cases.status, case when cases.conversation_key is null then messages.last_status end) as status_word,
         coalesce(cases.opened_at, messages.first_at) as opened_at,
         cases.closed_at as closed_at_source,
         cases.survey_at,
@@ -66,12 +55,20 @@ united as (
         coalesce(messages.n_inbound, 0) as n_inbound,
         coalesce(messages.n_outbound, 0) as n_outbound,
         messages.first_at,
+        messages.first_ended_at,
+        case
+            -- a goodbye soon after the end leaves it ended
+            when cases.status is null
+                and coalesce(messages.last_inbound_at <= messages.last_ended_at + {{ goodbye }}, true)
+                then messages.last_ended_at
+        end as ended_at,
         messages.last_at,
         messages.first_inbound_at,
         messages.last_inbound_at,
         messages.last_outbound_at,
         coalesce(messages.first_direction = 'inbound', true) as is_inbound,
         coalesce(cases.first_reply_at, messages.first_reply_at) as replied_at,
+        coalesce(messages.has_survey, false) as has_message_survey,
         messages.talk_seconds,
     from cases
     full outer join messages using (conversation_key)
@@ -82,7 +79,7 @@ spoken as (
     select
         *,
         channel in ('phone', 'in_person')
-        and coalesce(status_word, '') not in {{ unanswered_words }}
+        and coalesce(status_word, '') not in {{ unanswered_words() }}
         and coalesce(talk_seconds, handle_seconds, 1) > 0 as is_answered_call,
         greatest(last_outbound_at, replied_at) as our_last_at,
     from united
@@ -92,21 +89,22 @@ judged as (
     select
         spoken.*,
         case
-            when closed_at_source is not null then closed_at_source
-            when status_word in {{ open_words }} then null
-            when status_word in {{ closed_words }} then coalesce(greatest(last_at, replied_at, opened_at), survey_at)
+            when coalesce(closed_at_source, ended_at) is not null then coalesce(closed_at_source, ended_at)
+            when status_word in {{ open_words() }} then null
+            when status_word in {{ closed_words() }} then coalesce(greatest(last_at, replied_at, opened_at), survey_at)
             when is_answered_call then coalesce(last_at, opened_at) + to_seconds(coalesce(talk_seconds, handle_seconds, 0)::double)
             when
                 our_last_at >= coalesce(last_inbound_at, our_last_at)
                 and our_last_at + to_days(settings.unanswered_days) <= settings.as_of
                 then our_last_at
         end as closed_at,
-        closed_at_source is not null
-        or status_word in {{ closed_words }}
+        coalesce(closed_at_source, ended_at) is not null
+        or status_word in {{ closed_words() }}
         or (
-            coalesce(status_word, '') not in {{ open_words }}
-            and (has_case_survey or is_answered_call and coalesce(last_at, opened_at) is null)
+            coalesce(status_word, '') not in {{ open_words() }}
+            and (has_case_survey or has_message_survey or is_answered_call and coalesce(last_at, opened_at) is null)
         ) as is_closed_anyway,
+        coalesce(closed_at_source, first_ended_at) as first_closed_at,
         settings.unanswered_days,
     from spoken
     cross join settings
@@ -118,7 +116,7 @@ writings as (
         messages.conversation_key,
         messages.sent_at,
         messages.direction,
-        judged.closed_at_source,
+        judged.first_closed_at,
         judged.status_word,
         judged.unanswered_days,
         lag(messages.direction) over in_order as direction_before,
@@ -129,8 +127,8 @@ writings as (
         not messages.is_auto_reply
         and judged.n_inbound > 1
         and (
-            judged.last_inbound_at > judged.closed_at_source
-            or (judged.closed_at_source is null and judged.last_inbound_at > judged.first_at + to_days(judged.unanswered_days))
+            judged.last_inbound_at > judged.first_closed_at + {{ goodbye }}
+            or (judged.first_closed_at is null and judged.last_inbound_at > judged.first_at + to_days(judged.unanswered_days))
         )
     window in_order as (
         partition by messages.conversation_key order by messages.sent_at, messages.communication_key
@@ -143,10 +141,10 @@ reopenings as (
     where
         direction = 'inbound'
         and (
-            sent_at > closed_at_source
+            sent_at > first_closed_at + {{ goodbye }}
             or (
-                closed_at_source is null
-                and coalesce(status_word, '') not in {{ open_words }}
+                first_closed_at is null
+                and coalesce(status_word, '') not in {{ open_words() }}
                 and direction_before = 'outbound'
                 and sent_at > sent_before + to_days(unanswered_days)
             )
@@ -182,6 +180,8 @@ final as (
         case
             when status = 'open' then 'open'
             when is_reopened then 'reopened'
+            -- a chat is many messages; it is one contact while it stays within hours
+            when channel = 'chat' and last_inbound_at <= first_inbound_at + interval 4 hour then 'resolved_first_time'
             when n_inbound > 1 then 'resolved_later'
             else 'resolved_first_time'
         end as outcome_state,

@@ -1,7 +1,3 @@
-{% set cancelled_words %}(
-    'cancelled', 'canceled', 'cancel', 'refunded', 'returned', 'void', 'voided', '已取消', '取消', '已退款', '退款', '退货', '已退货'
-){% endset %}
-
 with
 
 lines as (
@@ -85,7 +81,7 @@ final as (
         united.status,
         united.store,
         united.n_lines,
-        coalesce(united.status in {{ cancelled_words }}, false)
+        coalesce(united.status in {{ cancelled_words() }}, false)
         or coalesce(united.quantity < 0, false)
         or coalesce(united.amount < 0, false)
         or regexp_matches(united.order_id, '^C\d+$') as is_cancelled,
