@@ -93,7 +93,7 @@ _TABLES = (
         """,
     ),
     _Table(
-        "bulk_cases", 0.05, "cases-{:04d}.csv",
+        "bulk_cases", 0.09, "cases-{:04d}.csv",
         """
         select
             'C' || i as case_no,
@@ -139,16 +139,16 @@ _TABLES = (
         """,
     ),
     _Table(
-        "bulk_surveys", 0.10, "surveys-{:04d}.csv",
+        "bulk_surveys", 0.06, "surveys-{:04d}.csv",
         """
         select
             'S' || i as answer_no,
-            'M' || (i * 3) as conversation_id,
+            'M' || i as conversation_id,
             1 + (hash(i, $seed, 'score') % 5) as score,
             ['', '', '满意', 'too slow'][(hash(i, $seed, 'remark') % 4)::int + 1] as remark,
             strftime(
                 timestamp '2024-01-02'
-                + to_seconds((hash(i * 3, $seed, 'when') % (360 * 86400))::bigint),
+                + to_seconds((hash(i, $seed, 'when') % (360 * 86400))::bigint),
                 '%Y-%m-%d %H:%M:%S'
             ) as answered_at
         from range($first, $last) as numbers (i)
@@ -246,15 +246,14 @@ def write_bulk(
     counts["bulk_messages"] += rows - sum(counts.values())
     written = n_bytes = 0
     with duckdb.connect() as connection:
+        connection.execute("set enable_progress_bar = false")
         for table in _TABLES:
             count = counts[table.source]
             for number, first in enumerate(range(0, count, CHUNK), start=1):
                 last = min(count, first + CHUNK)
                 path = folder / table.file.format(number)
                 tell(path.name, written / rows)
-                _copy(
-                    connection, table, path, first, last, seed, counts["bulk_customers"]
-                )
+                _copy(connection, table, path, first, last, seed, counts["bulk_customers"])
                 written += last - first
                 n_bytes += path.stat().st_size
     (target / "sources.yml").write_text(_SOURCES, encoding="utf-8", newline="\n")

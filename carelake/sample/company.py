@@ -39,9 +39,7 @@ def make_company(seed: int, customers: int, days: int) -> Company:
     people = make_people(seed, customers, agents)
     orders = make_orders(seed, people, days)
     talks = make_conversations(seed, people, agents, orders, days)
-    return Company(
-        seed, days, agents, people, orders, [speak(seed, talk) for talk in talks]
-    )
+    return Company(seed, days, agents, people, orders, [speak(seed, talk) for talk in talks])
 
 
 def conversation_id(talk: Conversation) -> str:

@@ -40,7 +40,5 @@ def source_list(delivered: Collection[str]) -> str:
     """
     entries = re.split(r"\n+(?=  - name: )", "\n".join(SOURCES).strip("\n"))
     names = [entry.split("\n")[0].removeprefix("  - name: ") for entry in entries]
-    kept = [
-        entry for name, entry in zip(names, entries, strict=True) if name in delivered
-    ]
+    kept = [entry for name, entry in zip(names, entries, strict=True) if name in delivered]
     return _HEAD + "\n\n".join(kept) + "\n"

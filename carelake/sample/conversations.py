@@ -148,9 +148,7 @@ def _conversation(
     order = _recent(rng, orders, opened_at)
     need = pick(rng, _needs_of(person, order))
     channel = pick(rng, person.channels)
-    agent = rng.choice(
-        [agent for agent in agents if channel in agent.channels] or agents
-    )
+    agent = rng.choice([agent for agent in agents if channel in agent.channels] or agents)
     severity = -NEED_EFFECT[need] + rng.gauss(0.0, 0.8)
     wait_ratio = _wait_ratio(rng, day, hour, agent)
     wait = EXPECTED_WAIT[channel] * wait_ratio
@@ -161,9 +159,7 @@ def _conversation(
         0.35
         + 1.25 * mood
         - 0.85 * impatience * max(-1.2, min(2.0, math.log(wait_ratio)))
-        + {"solved_first": 0.9, "solved_later": -0.3, "reopened": -1.2, "open": -1.4}[
-            outcome
-        ]
+        + {"solved_first": 0.9, "solved_later": -0.3, "reopened": -1.2, "open": -1.4}[outcome]
         + 0.45 * agent.skill
         + 0.8 * NEED_EFFECT[need]
     )
@@ -180,22 +176,16 @@ def _conversation(
 
 
 def _needs_of(person: Person, order: Order | None) -> dict[str, float]:
-    weights = {
-        need: person.needs[need] * NEED_WEIGHT[need] + 0.05 for need in NEED_WEIGHT
-    }
+    weights = {need: person.needs[need] * NEED_WEIGHT[need] + 0.05 for need in NEED_WEIGHT}
     if order is None:
         return {"presale": 1.0 + weights["presale"], "usage": weights["usage"] + 0.3,
                 "service": weights["service"], "billing": 0.2}  # fmt: skip
     return weights
 
 
-def _recent(
-    rng: random.Random, orders: list[Order], opened_at: datetime
-) -> Order | None:
+def _recent(rng: random.Random, orders: list[Order], opened_at: datetime) -> Order | None:
     """Return an order of the month before, newer ones rather; people write about those."""
-    recent = [
-        order for order in orders if 0 <= (opened_at - order.ordered_at).days < 30
-    ]
+    recent = [order for order in orders if 0 <= (opened_at - order.ordered_at).days < 30]
     return rng.choice(recent[-3:]) if recent else None
 
 
@@ -244,9 +234,7 @@ def _write(rng: random.Random, talk: Conversation, pause: float) -> None:
         )
     now = after(now, max(0.15, talk.wait_minutes))
     talk.turns.append(Turn(now, False, "answer"))
-    rounds = {"chat": 1 + poisson(rng, 0.7), "email": poisson(rng, 0.45)}.get(
-        talk.channel, 0
-    )
+    rounds = {"chat": 1 + poisson(rng, 0.7), "email": poisson(rng, 0.45)}.get(talk.channel, 0)
     for _ in range(rounds + int(talk.outcome == "solved_later")):
         now = after(now, pause * rng.uniform(0.3, 2.0))
         talk.turns.append(Turn(now, True, "detail"))
@@ -268,9 +256,7 @@ def _call(rng: random.Random, talk: Conversation) -> None:
     if ratio > 2.2 and rng.random() < 0.5:
         talk.turns.append(Turn(now, True, "abandoned", round(rng.uniform(20, 90))))
         now = after(now, rng.uniform(4, 50))
-    seconds = round(
-        rng.lognormvariate(5.4, 0.6) * (1.0 + 0.15 * max(0.0, talk.severity))
-    )
+    seconds = round(rng.lognormvariate(5.4, 0.6) * (1.0 + 0.15 * max(0.0, talk.severity)))
     talk.turns.append(Turn(now, True, "opening", seconds))
     now = after(now, talk.wait_minutes + seconds / 60)
     if talk.outcome == "solved_later":
@@ -308,6 +294,4 @@ def _ask(rng: random.Random, talk: Conversation, felt: float) -> None:
         score = 5 if felt + 0.5 * rng.random() > 1.6 else 4
     else:
         score = 1 if felt < -1.9 else 2 if felt < -0.8 else 3
-    talk.survey = Survey(
-        score, after(last, rng.uniform(8, 2400)), felt / 2 + rng.gauss(0, 0.4)
-    )
+    talk.survey = Survey(score, after(last, rng.uniform(8, 2400)), felt / 2 + rng.gauss(0, 0.4))

@@ -94,9 +94,7 @@ def make_room(target: Path, mark: str, folders: tuple[str, ...]) -> None:
         for folder in folders:
             shutil.rmtree(target / folder, ignore_errors=True)
     elif (target / "sources.yml").exists():
-        raise ValueError(
-            f"{target}: holds a sources.yml that is no sample's; choose a new folder"
-        )
+        raise ValueError(f"{target}: holds a sources.yml that is no sample's; choose a new folder")
     target.mkdir(parents=True, exist_ok=True)
 
 
@@ -121,9 +119,7 @@ def as_csv(encoding: str = "utf-8") -> Callable[[tuple[Record, ...]], bytes]:
         lines = [csv_line(header, encoding)]
         for record in records:
             cells = ["" if value is None else value for value in record.values.values()]
-            lines.append(
-                record.raw if record.raw is not None else csv_line(cells, encoding)
-            )
+            lines.append(record.raw if record.raw is not None else csv_line(cells, encoding))
         return b"".join(lines)
 
     return encode
@@ -139,8 +135,7 @@ def csv_line(cells: Iterable[Any], encoding: str = "utf-8") -> bytes:
 def as_json_lines(records: tuple[Record, ...]) -> bytes:
     """Encode records as JSON lines; empty values are left out, as most APIs do."""
     return b"".join(
-        record.raw if record.raw is not None else json_line(record.values)
-        for record in records
+        record.raw if record.raw is not None else json_line(record.values) for record in records
     )
 
 

@@ -71,9 +71,7 @@ def no_key(key_column: str, ours: str) -> Spoiler:
 
     def spoil(record: Record) -> Record:
         values = {**record.values, key_column: None}
-        return replace(
-            record, values=values, key="", broken=f"{ours} is missing", stage="staging"
-        )
+        return replace(record, values=values, key="", broken=f"{ours} is missing", stage="staging")
 
     return spoil
 
@@ -87,9 +85,7 @@ def line(kind: str, encoding: str = "utf-8") -> Spoiler:
     """
 
     def spoil(record: Record) -> Record:
-        cells = [
-            "" if value is None else str(value) for value in record.values.values()
-        ]
+        cells = ["" if value is None else str(value) for value in record.values.values()]
         cells[0] += "-bad"
         match kind:
             case "too few fields":
@@ -119,8 +115,6 @@ def json_text(kind: str) -> Spoiler:
         raw = whole[: len(whole) // 2].decode(errors="ignore").encode() + b"\n"
         if kind == "not JSON":
             raw = b"<html><body>502 Bad Gateway</body></html>\n"
-        return replace(
-            record, key=f"{record.key}-bad", broken=kind, stage="load", raw=raw
-        )
+        return replace(record, key=f"{record.key}-bad", broken=kind, stage="load", raw=raw)
 
     return spoil

@@ -29,9 +29,7 @@ NEEDS = (
 )
 CHANNELS = ("phone", "email", "chat", "social", "in_person")
 
-_SURNAMES_ZH = (
-    "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕"
-)
+_SURNAMES_ZH = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕"
 _GIVEN_ZH = {
     "female": [
         "芳",
@@ -215,11 +213,7 @@ def make_agents(seed: int, customers: int) -> list[Agent]:
         rng = stream(seed, "agents", number)
         index = (number - 1) % len(teams)
         gender = rng.choice(["female", "male"])
-        name = (
-            _english_name(rng, gender)
-            if rng.random() < 0.4
-            else _chinese_name(rng, gender)
-        )
+        name = _english_name(rng, gender) if rng.random() < 0.4 else _chinese_name(rng, gender)
         team, channels = teams[index]
         agents.append(
             Agent(
@@ -234,9 +228,7 @@ def make_agents(seed: int, customers: int) -> list[Agent]:
 def make_people(seed: int, customers: int, agents: list[Agent]) -> list[Person]:
     """Return the customers, the switchboard's people and the family among them."""
     people = [_person(seed, number, agents) for number in range(1, customers + 1)]
-    with_crm = [
-        person for person in people if person.crm_id and person.emails and person.phones
-    ]
+    with_crm = [person for person in people if person.crm_id and person.emails and person.phones]
     rng = stream(seed, "shared")
     office = max(3, round(customers * SWITCHBOARD_SHARE))
     chosen = rng.sample(with_crm, min(len(with_crm), office + FAMILY_SIZE))
@@ -259,9 +251,7 @@ def _person(seed: int, number: int, agents: list[Agent]) -> Person:
     segment = pick(rng, {segment: segment.share for segment in SEGMENTS})
     person = Person(
         number=number,
-        name=_chinese_name(rng, gender)
-        if language == "zh"
-        else _english_name(rng, gender),
+        name=_chinese_name(rng, gender) if language == "zh" else _english_name(rng, gender),
         language=language,
         gender=gender,
         age=min(88, max(18, round(rng.gammavariate(7.0, 6.0)))),
@@ -301,9 +291,7 @@ def _give_identifiers(person: Person, rng: random.Random) -> None:
         "in_person": 0.15,
     }
     person.channels = {
-        channel: weight * rng.gammavariate(2.0, 0.5)
-        for channel, weight in base.items()
-        if weight
+        channel: weight * rng.gammavariate(2.0, 0.5) for channel, weight in base.items() if weight
     }
 
 

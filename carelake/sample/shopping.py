@@ -94,18 +94,14 @@ def _order(rng: random.Random, person: Person, begin: float, end: float) -> Orde
         order_id="",
         person=person,
         ordered_at=ordered_at,
-        status=pick(
-            rng, {"delivered": 0.86, "cancelled": 0.06, "returned": 0.05, "paid": 0.03}
-        ),
+        status=pick(rng, {"delivered": 0.86, "cancelled": 0.06, "returned": 0.05, "paid": 0.03}),
         changed_at=after(ordered_at, rng.uniform(600, 6_000)),
         store=pick(rng, {"online": 0.8, "上海旗舰店": 0.12, "Shenzhen": 0.08}),
     )
     target = person.segment.mean_amount * rng.gammavariate(3.0, 1 / 3.0)
     while not order.lines or (order.amount < 0.75 * target and len(order.lines) < 5):
         left = max(60.0, target - (order.amount if order.lines else 0.0))
-        affordable = [item for item in PRODUCTS if item.price <= 1.3 * left] or [
-            PRODUCTS[-1]
-        ]
+        affordable = [item for item in PRODUCTS if item.price <= 1.3 * left] or [PRODUCTS[-1]]
         product = rng.choice(sorted(affordable, key=lambda item: -item.price)[:6])
         order.lines.append(Line(len(order.lines) + 1, product, 1 + poisson(rng, 0.25)))
     return order

@@ -29,16 +29,12 @@ class Words:
         rng, person = self._rng, talk.person
         self._slots = {
             "product": getattr(self._product, person.language),
-            "order": talk.order.order_id
-            if talk.order
-            else f"SO24{rng.randrange(10**8):08d}",
+            "order": talk.order.order_id if talk.order else f"SO24{rng.randrange(10**8):08d}",
             "days": str(rng.randint(2, 15)),
             "city": person.city,
             "amount": f"{talk.order.amount if talk.order else self._product.price:.0f}",
             "agent": talk.agent.name,
-            "phone": person.phones[0].removeprefix("+86")
-            if person.phones
-            else "+65 91234567",
+            "phone": person.phones[0].removeprefix("+86") if person.phones else "+65 91234567",
             "email": person.emails[0] if person.emails else "me@mail.example",
             "id_number": f"11010119{rng.randint(60, 99)}0{rng.randint(1, 9)}1{rng.randint(0, 9)}"
             f"{rng.randrange(10_000):04d}",
@@ -53,15 +49,9 @@ class Words:
     def _about(self) -> Product:
         """Choose the article: one of the order's if the need can be had with it."""
         fitting = _FITTING.get(self._talk.need)
-        bought = (
-            [line.product for line in self._talk.order.lines]
-            if self._talk.order
-            else []
-        )
+        bought = [line.product for line in self._talk.order.lines] if self._talk.order else []
         for shelf in (bought, PRODUCTS):
-            sensible = [
-                item for item in shelf if not fitting or item.category in fitting
-            ]
+            sensible = [item for item in shelf if not fitting or item.category in fitting]
             if sensible:
                 return self._rng.choice(sensible)
         raise AssertionError("no article fits")
@@ -77,17 +67,13 @@ class Words:
             case "opening":
                 return self._opening()
             case "detail":
-                return self._join(
-                    [self._fill(rng.choice(p.DETAILS)), *self._moods(0.8)]
-                )
+                return self._join([self._fill(rng.choice(p.DETAILS)), *self._moods(0.8)])
             case "chase":
                 return self._join([rng.choice(p.CHASES), *self._moods(0.5)])
             case "closing":
                 return self._closing()
             case "return":
-                return self._join(
-                    [self._fill(rng.choice(p.RETURNS)), *self._moods(1.0)]
-                )
+                return self._join([self._fill(rng.choice(p.RETURNS)), *self._moods(1.0)])
             case "solution":
                 return self._fill(rng.choice(p.AGENT_SOLUTIONS))
             case _:

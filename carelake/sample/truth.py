@@ -17,9 +17,7 @@ from carelake.sample.delivery import DeliveredFile, Identifier, Record
 from carelake.sample.people import SWITCHBOARD, Person
 
 
-def write_truth(
-    company: Company, files: list[DeliveredFile], folder: Path
-) -> dict[str, int]:
+def write_truth(company: Company, files: list[DeliveredFile], folder: Path) -> dict[str, int]:
     """Write the truth as JSON lines; return how many records have which disposition."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = list(dispositions(files))
@@ -171,9 +169,7 @@ def _customers(company: Company) -> Iterator[dict[str, Any]]:
             "patience": round(person.patience, 4),
             "temper": round(person.temper, 4),
             "needs": {need: round(weight, 4) for need, weight in person.needs.items()},
-            "channels": {
-                name: round(weight, 4) for name, weight in person.channels.items()
-            },
+            "channels": {name: round(weight, 4) for name, weight in person.channels.items()},
             "uses_switchboard": person.uses_switchboard,
             "uses_family_mailbox": person.uses_family_mailbox,
             "identifiers": [list(identifier) for identifier in identifiers(person)],
@@ -203,9 +199,7 @@ def _conversations(company: Company) -> Iterator[dict[str, Any]]:
             "satisfied": talk.satisfied,
             "survey_score": talk.survey.score if talk.survey else None,
             "customer_text": " ".join(
-                line
-                for line, turn in zip(spoken.lines, talk.turns, strict=True)
-                if turn.inbound
+                line for line, turn in zip(spoken.lines, talk.turns, strict=True) if turn.inbound
             ),
         }
 
@@ -213,6 +207,4 @@ def _conversations(company: Company) -> Iterator[dict[str, Any]]:
 def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
-            file.write(
-                json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n"
-            )
+            file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")

@@ -40,9 +40,7 @@ def phone(rng: random.Random, e164: str) -> str:
 
 def email(rng: random.Random, address: str) -> str:
     """Write an address with the capitals and blanks forms let through."""
-    return rng.choice(
-        [address, address, address, address.upper(), f" {address}", address.title()]
-    )
+    return rng.choice([address, address, address, address.upper(), f" {address}", address.title()])
 
 
 def gender(rng: random.Random, value: str) -> str:

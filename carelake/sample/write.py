@@ -75,9 +75,7 @@ def write_sample(
     records: dict[str, int] = {}
     for file in delivery.files:
         records[file.source] = records.get(file.source, 0) + len(file.records)
-    (target / "sources.yml").write_text(
-        source_list(records), encoding="utf-8", newline="\n"
-    )
+    (target / "sources.yml").write_text(source_list(records), encoding="utf-8", newline="\n")
     (target / "carelake.yml").write_text(SETTINGS, encoding="utf-8", newline="\n")
     tell("truth", 0.9)
     counts = write_truth(company, delivery.files, target / "truth")

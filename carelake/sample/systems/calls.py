@@ -71,9 +71,7 @@ def deliver(company: Company, delivery: Delivery) -> None:
                         "agent_no": "" if lost else talk.agent.agent_id,
                         "started": plain(turn.sent_at),
                         "talk_seconds": 0 if lost else turn.seconds,
-                        "ring_seconds": turn.seconds
-                        if lost
-                        else round(talk.wait_minutes * 60),
+                        "ring_seconds": turn.seconds if lost else round(talk.wait_minutes * 60),
                         "result": "abandoned" if lost else "answered",
                         "queue": talk.agent.team,
                         "transcript": "" if lost else spoken.lines[place],
@@ -82,9 +80,7 @@ def deliver(company: Company, delivery: Delivery) -> None:
             )
     files = by_month(records, moments)
     dirty = [
-        (month, dirt.plant(rows, _SPOILERS[number]))
-        if number < len(_SPOILERS)
-        else (month, rows)
+        (month, dirt.plant(rows, _SPOILERS[number])) if number < len(_SPOILERS) else (month, rows)
         for number, (month, rows) in enumerate(files)
     ]
     for month, rows in dirt.overlap(dirty):
@@ -96,18 +92,14 @@ _SPOILERS: list[list[dirt.Spoiler]] = [
         dirt.line("too few fields"),
         dirt.no_key("call_id", "communication_id"),
         dirt.line("unclosed quote"),
-        dirt.field(
-            "call_id", "started", "2024-02-31 09:00:00", "sent_at is not a time"
-        ),
+        dirt.field("call_id", "started", "2024-02-31 09:00:00", "sent_at is not a time"),
         dirt.line("NUL"),
         dirt.line("too many fields"),
     ],
     [
         dirt.line("wrong charset"),
         dirt.field("call_id", "talk_seconds", "-12", "duration_seconds is negative"),
-        dirt.field(
-            "call_id", "direction", "sideways", "direction 'sideways' is not known"
-        ),
+        dirt.field("call_id", "direction", "sideways", "direction 'sideways' is not known"),
         dirt.line("too few fields"),
     ],
 ]

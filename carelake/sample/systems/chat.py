@@ -65,24 +65,14 @@ def deliver(company: Company, delivery: Delivery) -> None:
             rng.choice(["ios", "android", "pc"]),
             rng.choice(["/", "/order", "/help"]),
         )
-        last_agent = max(
-            place for place, turn in enumerate(talk.turns) if not turn.inbound
-        )
+        last_agent = max(place for place, turn in enumerate(talk.turns) if not turn.inbound)
         for place, turn in enumerate(talk.turns):
             if turn.sent_at > company.end:
                 continue
             email = phone = ""
             if place == 0 and not anonymous:
-                email = (
-                    rng.choice(person.emails)
-                    if person.emails and rng.random() < 0.45
-                    else ""
-                )
-                phone = (
-                    rng.choice(person.phones)
-                    if person.phones and rng.random() < 0.3
-                    else ""
-                )
+                email = rng.choice(person.emails) if person.emails and rng.random() < 0.45 else ""
+                phone = rng.choice(person.phones) if person.phones and rng.random() < 0.3 else ""
             who: list[Identifier] = []
             if person.chat_handle and not anonymous:
                 who.append(("handle", person.chat_handle))
@@ -117,9 +107,7 @@ def deliver(company: Company, delivery: Delivery) -> None:
         rows = dirt.repeat(rng, rows, 0.004)
         if number < 2:
             rows = dirt.plant(rows, _SPOILERS)
-        delivery.write(
-            "web_chat", f"inbox/chat/messages-{month}.jsonl.gz", rows, as_json_lines_gz
-        )
+        delivery.write("web_chat", f"inbox/chat/messages-{month}.jsonl.gz", rows, as_json_lines_gz)
 
 
 _SPOILERS: list[dirt.Spoiler] = [

@@ -93,9 +93,7 @@ def deliver(company: Company, delivery: Delivery) -> None:
     pages = [records[place : place + PAGE] for place in range(0, len(records), PAGE)]
     for number, page in enumerate(pages, start=1):
         envelope = as_json_page(_envelope(number, len(pages)))
-        delivery.write(
-            "crm_cases", f"inbox/crm/cases-page-{number:04d}.json", page, envelope
-        )
+        delivery.write("crm_cases", f"inbox/crm/cases-page-{number:04d}.json", page, envelope)
 
 
 def _envelope(number: int, pages: int) -> Callable[[list[Any]], Any]:
@@ -130,9 +128,7 @@ def _versions(company: Company, spoken: Spoken) -> list[Record]:
     inline = talk.survey if survey_is_inline(spoken, company.seed) else None
     survey = inline if inline and inline.answered_at <= end else None
     came_back = [
-        turn.sent_at
-        for turn in talk.turns
-        if turn.role == "return" and turn.sent_at <= end
+        turn.sent_at for turn in talk.turns if turn.role == "return" and turn.sent_at <= end
     ]
     stage = "已解决" if closed else "处理中"
     if came_back:
@@ -183,9 +179,7 @@ def _values(rng: random.Random, spoken: Spoken) -> dict[str, object]:
     talk = spoken.talk
     return {
         "case_no": conversation_id(talk),
-        "origin": "门店"
-        if talk.channel == "in_person"
-        else rng.choice(["电话", "热线", "phone"]),
+        "origin": "门店" if talk.channel == "in_person" else rng.choice(["电话", "热线", "phone"]),
         "stage": "",
         "topic": TOPICS[talk.need] if rng.random() < 0.93 else None,
         "title": spoken.subject,
@@ -197,17 +191,14 @@ def _values(rng: random.Random, spoken: Spoken) -> dict[str, object]:
         "first_response": None,
         "resolved": None,
         "order_no": talk.order.order_id if talk.order else None,
-        "handle_time": sum(turn.seconds for turn in talk.turns)
-        or rng.randint(180, 1500),
+        "handle_time": sum(turn.seconds for turn in talk.turns) or rng.randint(180, 1500),
         "priority": talk.priority,
         "product_line": spoken.product.category,
         "shift": talk.agent.shift,
     }
 
 
-def _who(
-    rng: random.Random, spoken: Spoken, values: dict[str, object]
-) -> tuple[Identifier, ...]:
+def _who(rng: random.Random, spoken: Spoken, values: dict[str, object]) -> tuple[Identifier, ...]:
     """Fill in how the customer can be reached; return the identifiers the case then carries."""
     person = spoken.talk.person
     who: list[Identifier] = [("crm", person.crm_id)] if person.crm_id else []

@@ -57,9 +57,7 @@ def deliver(company: Company, delivery: Delivery) -> None:
     gone = rng.sample(own, min(VANISHED, len(own) // 2))
     earlier_end = at(company.days - min(30, company.days // 2))
     earlier = [_earlier(company, person, earlier_end) for person in everybody]
-    later = dirt.repeat(
-        rng, [_contact(company, p) for p in everybody if p not in gone], 0.01
-    )
+    later = dirt.repeat(rng, [_contact(company, p) for p in everybody if p not in gone], 0.01)
     later = dirt.plant(
         later,
         [
@@ -100,9 +98,7 @@ def _earlier(company: Company, person: Person, moment: datetime) -> Record:
 def _contact(company: Company, person: Person) -> Record:
     rng = stream(company.seed, "contacts", person.number)
     assert person.crm_id is not None
-    email = _known(
-        rng, person.emails[:1], 0.93 if not person.uses_family_mailbox else 1.0
-    )
+    email = _known(rng, person.emails[:1], 0.93 if not person.uses_family_mailbox else 1.0)
     number = person.phones[:1]
     if person.uses_switchboard and rng.random() < 0.75:
         number = [SWITCHBOARD]

@@ -91,9 +91,7 @@ def _thread(company: Company, spoken: Spoken) -> list[tuple[datetime, Record]]:
         text = spoken.lines[place] + "\n"
         text += f"\n--\n{person.name if turn.inbound else talk.agent.name}\n"
         if place and turn.inbound and rng.random() < 0.3:
-            text += "\n" + "\n".join(
-                f"> {line}" for line in spoken.lines[place - 1].split("\n")
-            )
+            text += "\n" + "\n".join(f"> {line}" for line in spoken.lines[place - 1].split("\n"))
             text += "\n"
         raw = _mail(rng, headers, text, person.language, customer if turn.inbound else OWN_MAILBOX,
                     turn.sent_at)  # fmt: skip
@@ -106,9 +104,7 @@ def _thread(company: Company, spoken: Spoken) -> list[tuple[datetime, Record]]:
     return mails
 
 
-def _automatic(
-    rng: random.Random, spoken: Spoken, customer: str
-) -> list[tuple[datetime, Record]]:
+def _automatic(rng: random.Random, spoken: Spoken, customer: str) -> list[tuple[datetime, Record]]:
     """Return what machines add: our acknowledgement, the customer's note of absence."""
     talk = spoken.talk
     mails = []
@@ -159,9 +155,7 @@ def _mail(
     if shape < 0.10:
         lines, body = _part("text/html", _html(text), charset, coding)
     elif shape < 0.22:
-        lines, body = _multipart(
-            headers["Message-ID"], text, charset, coding, shape < 0.14
-        )
+        lines, body = _multipart(headers["Message-ID"], text, charset, coding, shape < 0.14)
     else:
         lines, body = _part("text/plain", text, charset, coding)
     head = "\n".join(
@@ -169,8 +163,7 @@ def _mail(
     )
     content = head.encode() + b"\n" + lines.encode() + b"\n\n" + body
     escaped = b"\n".join(
-        b">" + line if line.startswith(b"From ") else line
-        for line in content.split(b"\n")
+        b">" + line if line.startswith(b"From ") else line for line in content.split(b"\n")
     )
     day, month = WEEKDAYS[sent_at.weekday()], MONTHS[sent_at.month - 1]
     start = f"From {envelope} {day} {month} {sent_at.day:2d} {sent_at:%H:%M:%S} {sent_at.year}\n"
@@ -187,9 +180,7 @@ def _part(kind: str, text: str, charset: str, coding: str) -> tuple[str, bytes]:
     return lines, data
 
 
-def _multipart(
-    key: str, text: str, charset: str, coding: str, picture: bool
-) -> tuple[str, bytes]:
+def _multipart(key: str, text: str, charset: str, coding: str, picture: bool) -> tuple[str, bytes]:
     """Return text beside HTML, or text with a picture attached."""
     boundary = f"=_{key.strip('<>').split('@')[0]}"
     kind = "mixed" if picture else "alternative"
@@ -203,8 +194,7 @@ def _multipart(
     else:
         parts.append(_part("text/html", _html(text), charset, coding))
     body = b"".join(
-        f"--{boundary}\n{lines}\n\n".encode() + data.rstrip(b"\n") + b"\n"
-        for lines, data in parts
+        f"--{boundary}\n{lines}\n\n".encode() + data.rstrip(b"\n") + b"\n" for lines, data in parts
     )
     return f'Content-Type: multipart/{kind}; boundary="{boundary}"', (
         body + f"--{boundary}--\n".encode()
@@ -212,9 +202,7 @@ def _multipart(
 
 
 def _html(text: str) -> str:
-    paragraphs = "".join(
-        f"<p>{escape(line)}</p>\n" for line in text.split("\n") if line
-    )
+    paragraphs = "".join(f"<p>{escape(line)}</p>\n" for line in text.split("\n") if line)
     return f"<html><head><style>p {{margin:0}}</style></head><body>{paragraphs}</body></html>\n"
 
 

@@ -37,20 +37,14 @@ def deliver(company: Company, delivery: Delivery) -> None:
 
 def _records(company: Company, delivery: Delivery) -> None:
     old_seed = company.seed + 100_003
-    talks = make_conversations(
-        old_seed, company.people, company.agents, [], min(company.days, 20)
-    )
+    talks = make_conversations(old_seed, company.people, company.agents, [], min(company.days, 20))
     records = []
     for talk in talks:
         rng = stream(company.seed, "owner records", talk.number)
         if talk.channel == "in_person":
             continue
         words = speak(old_seed, talk)
-        said = [
-            line
-            for line, turn in zip(words.lines, talk.turns, strict=True)
-            if turn.inbound
-        ]
+        said = [line for line, turn in zip(words.lines, talk.turns, strict=True) if turn.inbound]
         content = " ".join(said[:2])
         if not talk.survey or not content:
             continue
@@ -73,9 +67,7 @@ def _records(company: Company, delivery: Delivery) -> None:
 
 def _impossible_score(record: Record) -> Record:
     values = {**record.values, "customer_satisfaction": 12}
-    return replace(
-        record, values=values, broken="survey_score 12 is impossible", stage="staging"
-    )
+    return replace(record, values=values, broken="survey_score 12 is impossible", stage="staging")
 
 
 def _customers(company: Company, delivery: Delivery) -> None:

@@ -79,9 +79,7 @@ def deliver(company: Company, delivery: Delivery) -> None:
         delivery.write("orders", f"inbox/shop/orders-{month}.csv", rows, as_csv())
     if company.orders:
         lines = dirt.plant(_lines(company), [dirt.no_key("line_no", "order_line_id")])
-        delivery.write(
-            "order_lines", "inbox/shop/order_lines.parquet", lines, _as_parquet
-        )
+        delivery.write("order_lines", "inbox/shop/order_lines.parquet", lines, _as_parquet)
 
 
 _SPOILERS: list[dirt.Spoiler] = [
@@ -100,9 +98,7 @@ def _versions(company: Company, order: Order) -> list[tuple[Record, datetime]]:
     email = rng.choice(person.emails) if person.emails and rng.random() < 0.75 else ""
     phone = rng.choice(person.phones) if person.phones and rng.random() < 0.55 else ""
     if not (member or email or phone):
-        email, phone = (
-            (person.emails[0], "") if person.emails else ("", person.phones[0])
-        )
+        email, phone = (person.emails[0], "") if person.emails else ("", person.phones[0])
     who: list[Identifier] = [("crm", member)] if member else []
     who += [("email", email)] if email else []
     who += [("phone", phone)] if phone else []

@@ -61,9 +61,7 @@ def deliver(company: Company, delivery: Delivery) -> None:
                     "author": handle if turn.inbound else OWN_HANDLE,
                     "mentions": OWN_HANDLE if turn.inbound else handle,
                     "fan": handle,
-                    "linked_phone": untidy.phone(rng, person.phones[0])
-                    if linked
-                    else None,
+                    "linked_phone": untidy.phone(rng, person.phones[0]) if linked else None,
                     "answered_by": None if turn.inbound else talk.agent.agent_id,
                     "created": posted(turn.sent_at),
                     "text": mention + spoken.lines[place],

@@ -53,9 +53,7 @@ def deliver(company: Company, delivery: Delivery) -> None:
             dirt.field("编号", "分数", 9, "survey_score 9 is impossible"),
             dirt.no_key("编号", "survey_id"),
             dirt.line("too many fields", "gb18030"),
-            dirt.field(
-                "编号", "填写时间", "2024年02月31日 10:00", "responded_at is not a time"
-            ),
+            dirt.field("编号", "填写时间", "2024年02月31日 10:00", "responded_at is not a time"),
             dirt.line("too few fields", "gb18030"),
             dirt.field("编号", "分数", "很好", "survey_score is not a number"),
         ],
@@ -70,20 +68,12 @@ def _after_conversations(company: Company) -> list[tuple[datetime, Record]]:
     dated = []
     for spoken in company.spoken:
         talk, survey = spoken.talk, spoken.talk.survey
-        if (
-            not survey
-            or survey.answered_at > company.end
-            or survey_is_inline(spoken, company.seed)
-        ):
+        if not survey or survey.answered_at > company.end or survey_is_inline(spoken, company.seed):
             continue
         rng = stream(company.seed, "surveys", talk.number)
         linked = rng.random() < 0.85
         effort = rng.random() < 0.04
-        score = (
-            min(7, max(1, 1 + round((5 - survey.score) * 1.5)))
-            if effort
-            else survey.score
-        )
+        score = min(7, max(1, 1 + round((5 - survey.score) * 1.5))) if effort else survey.score
         email, phone, who = _address(talk.person, talk.channel)
         key = f"Q{talk.number:06d}"
         values = {
@@ -114,9 +104,7 @@ def _relationship(company: Company) -> list[tuple[datetime, Record]]:
         values = {
             "编号": key,
             "类型": "推荐度",
-            "分数": min(
-                10, max(0, round(7.2 + 2.2 * person.temper + rng.gauss(0, 1.6)))
-            ),
+            "分数": min(10, max(0, round(7.2 + 2.2 * person.temper + rng.gauss(0, 1.6)))),
             "评语": "",
             "会话号": "",
             "订单号": "",
