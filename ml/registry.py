@@ -1,0 +1,260 @@
+"""MLflow: runs, registered models, champions, and the decisions of the gate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import mlflow.sklearn
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.tracking import MlflowClient
+
+from carelake.errors import RunFailed
+from carelake.settings import Home, Settings
+from ml.results import Decision
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+REQUIREMENTS = ("scikit-learn", "skops", "numpy", "pandas", "scipy")
+TRUSTED_TYPES = (
+    "ml.estimators.Calibrated",
+    "numpy.dtype",
+    "numpy.ravel",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.model_selection._split.StratifiedKFold",
+)
+_WRITTEN_BY_DOWNLOAD = {"registered_model_meta"}
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A registered version whose files were checked against its recorded digest."""
+
+    name: str
+    version: int
+    model_digest: str
+    model: Any
+    columns: dict[str, str]
+    metadata: dict[str, Any]
+
+
+class UntrustedModel(RunFailed):
+    """The files of a registered version are not those that were registered."""
+
+
+class Registry:
+    """Tracking and registry of one home; every call says which home it means."""
+
+    def __init__(self, home: Home) -> None:
+        """Open nothing yet but the client; the database is made on the first call."""
+        self.home = home
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        home.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
+        self.client = MlflowClient(home.mlflow_uri, home.mlflow_uri)
+
+    @contextmanager
+    def run(self, experiment: str, name: str, tags: dict[str, str], note: str) -> Iterator[Any]:
+        """A parent run of MLflow's fluent interface that leaves no global state behind."""
+        before = os.environ.get("MLFLOW_TRACKING_URI")
+        # The requirements are pinned from this very environment: nothing to compare, half a second.
+        os.environ["MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK"] = "true"
+        mlflow.set_tracking_uri(self.home.mlflow_uri)
+        mlflow.set_registry_uri(self.home.mlflow_uri)
+        try:
+            with mlflow.start_run(
+                experiment_id=self._experiment(experiment),
+                run_name=name,
+                tags=tags,
+                description=note,
+            ) as active:
+                yield active
+        finally:
+            mlflow.set_tracking_uri(before or "")
+            mlflow.set_registry_uri("")
+            if before is not None:
+                os.environ["MLFLOW_TRACKING_URI"] = before
+
+    def child(
+        self, name: str, params: dict[str, Any], metrics: dict[str, float], tags: dict[str, str]
+    ) -> None:
+        """A nested run with figures only."""
+        with mlflow.start_run(run_name=name, nested=True, tags=tags):
+            mlflow.log_params(params)
+            mlflow.log_metrics(metrics)
+
+    def log_model(
+        self,
+        model: Any,
+        signature: ModelSignature,
+        example: Any,
+        metadata: dict[str, Any],
+        **how: Any,
+    ) -> str:
+        """Log a scikit-learn model into the active run; returns its address.
+
+        Besides scikit-learn's own classes a model may hold `TRUSTED_TYPES` only, else this fails.
+        """
+        info = mlflow.sklearn.log_model(
+            model,
+            name="model",
+            signature=signature,
+            input_example=example,
+            metadata=metadata,
+            pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+            serialization_format="skops",
+            skops_trusted_types=list(TRUSTED_TYPES),
+            **how,
+        )
+        return str(info.model_uri)
+
+    def register(
+        self,
+        name: str,
+        model_uri: str,
+        run_id: str,
+        model_digest: str,
+        tags: dict[str, str],
+        note: str,
+    ) -> int:
+        """Make a version of a logged model, with the digest its files are checked by."""
+        try:
+            self.client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        folder = Path(mlflow.artifacts.download_artifacts(model_uri))
+        made = self.client.create_model_version(
+            name,
+            model_uri,
+            run_id,
+            tags={**tags, "model_digest": model_digest, "artifact_sha256": folder_digest(folder)},
+            description=note,
+        )
+        return int(made.version)
+
+    def champion(self, name: str) -> ModelVersion | None:
+        """The version that carries the alias `champion`, unloaded."""
+        try:
+            return self.client.get_model_version_by_alias(name, CHAMPION)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+    def version_of(self, name: str, model_digest: str) -> int | None:
+        """The version registered earlier with this content, if any."""
+        found = self.client.search_model_versions(f"name = '{name}'")
+        same = [
+            int(each.version) for each in found if each.tags.get("model_digest") == model_digest
+        ]
+        return min(same, default=None)
+
+    def crown(self, name: str, number: int) -> None:
+        """Make a version the champion."""
+        self.client.set_registered_model_alias(name, CHAMPION, str(number))
+        self._drop_challenger(name)
+
+    def challenge(self, name: str, number: int) -> None:
+        """Mark a version as trained but not promoted."""
+        self.client.set_registered_model_alias(name, CHALLENGER, str(number))
+
+    def load(self, found: ModelVersion) -> Champion:
+        """Load a version after checking that its files are the ones registered.
+
+        Raises:
+            UntrustedModel: no digest recorded, or the files differ from it.
+        """
+        folder = Path(
+            mlflow.artifacts.download_artifacts(
+                f"models:/{found.name}/{found.version}", tracking_uri=self.home.mlflow_uri
+            )
+        )
+        expected = found.tags.get("artifact_sha256")
+        if expected is None or folder_digest(folder) != expected:
+            raise UntrustedModel(
+                f"model {found.name} version {found.version}: its files are not those "
+                "registered; train again or restore them from a backup"
+            )
+        described = Model.load(str(folder))
+        signature = described.signature
+        columns = {
+            column["name"]: "text" if column["type"] == "string" else "number"
+            for column in (signature.inputs.to_dict() if signature else [])
+        }
+        return Champion(
+            name=str(found.name),
+            version=int(found.version),
+            model_digest=str(found.tags["model_digest"]),
+            model=mlflow.sklearn.load_model(str(folder)),
+            columns=columns,
+            metadata=dict(described.metadata or {}),
+        )
+
+    def _experiment(self, name: str) -> str:
+        found = self.client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        folder = self.home.mlflow_artifacts.resolve()
+        return str(self.client.create_experiment(name, artifact_location=folder.as_uri()))
+
+    def _drop_challenger(self, name: str) -> None:
+        if CHALLENGER in self.client.get_registered_model(name).aliases:
+            self.client.delete_registered_model_alias(name, CHALLENGER)
+
+
+def folder_digest(folder: Path) -> str:
+    """sha256 over names and bytes of every file below, but for what loading itself leaves there."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name not in _WRITTEN_BY_DOWNLOAD:
+            digest.update(str(path.relative_to(folder)).encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def code_version() -> str:
+    """Digest of this package's sources: which code a model was made by."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def config_digest(settings: Settings) -> str:
+    """Digest of the settings training depends on."""
+    content = {"seed": settings.random_seed, **settings.ml.model_dump(mode="json")}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def decision_id(name: str, data: str, config: str, code: str, attempt: int = 1) -> str:
+    """Name of a decision: the same question has the same id, a forced repetition its own."""
+    digest = hashlib.sha256("\n".join((name, data, config, code)).encode()).hexdigest()[:16]
+    return f"{name}-{digest}" + (f"-{attempt}" if attempt > 1 else "")
+
+
+def latest_decision(folder: Path, first_id: str) -> tuple[Decision | None, int]:
+    """The newest decision on a question and how often it was taken."""
+    count = 0
+    newest = None
+    while (path := folder / f"{first_id}{f'-{count + 1}' if count else ''}.json").exists():
+        newest = Decision.read(path)
+        count += 1
+    return newest, count
+
+
+def now() -> str:
+    """The clock, for the record only: no result depends on it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,92 @@
+"""What training and scoring hand back; plain data, importable anywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+SATISFACTION = "before_survey"
+SEGMENTS = "customer_segments"
+MODELS = (SATISFACTION, SEGMENTS)
+
+Verdict = Literal["promoted", "rejected", "refused"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision of the gate; the columns of `ml.model_decisions`.
+
+    `refused` means nothing was trained, `rejected` that a model was trained, registered as
+    `challenger` and not promoted. Values are of `metric` on the same hold-out rows, 6 decimals.
+    """
+
+    decision_id: str
+    decided_at: str
+    model_name: str
+    model_version: int | None
+    run_id: str | None
+    decision: Verdict
+    reason: str
+    metric: str
+    baseline_value: float | None
+    champion_value: float | None
+    challenger_value: float | None
+    n_train: int
+    n_test: int
+    split: str
+    data_digest: str
+    config_digest: str
+    code_version: str
+
+    @property
+    def promoted(self) -> bool:
+        """Whether this decision made a champion."""
+        return self.decision == "promoted"
+
+    def write(self, folder: Path) -> Path:
+        """Write `<decision_id>.json` in one step, so that a reader never sees half a decision."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.decision_id}.json"
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=2), encoding="utf-8")
+        os.replace(partial, path)
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> Decision:
+        """The decision a file holds."""
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**content)
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Outcome of one training: a decision per model, in the order of `MODELS`.
+
+    `trained` is False when every decision had been taken before and nothing was logged.
+    """
+
+    decisions: list[Decision]
+    trained: bool = True
+
+    @property
+    def promoted(self) -> bool:
+        """Whether this very training made a new champion."""
+        return self.trained and any(decision.promoted for decision in self.decisions)
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """Where the scores are. A model without champion has an empty file and a line in `missing`."""
+
+    folder: Path
+    satisfaction_scores: Path
+    segment_scores: Path
+    n_conversations: int
+    n_customers: int
+    versions: dict[str, int] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    reused: bool = False

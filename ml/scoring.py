@@ -1,0 +1,186 @@
+"""Score every conversation and every customer with the champions, in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from threadpoolctl import threadpool_limits
+
+from carelake.settings import Home, Settings
+from ml import features as data
+from ml import segmentation
+from ml.reasons import explain
+from ml.registry import Champion, Registry
+from ml.results import MODELS, SATISFACTION, SEGMENTS, Decision, ScoreResult
+
+CHUNK_ROWS = 20_000
+PROBABILITY = pa.decimal128(9, 6)
+DISTANCE = pa.decimal128(18, 6)
+_TAIL = [
+    ("model_name", pa.string()),
+    ("model_version", pa.int32()),
+    ("model_digest", pa.string()),
+    ("features_digest", pa.string()),
+]
+SATISFACTION_SCHEMA = pa.schema(
+    [
+        ("conversation_key", pa.string()),
+        ("p_satisfied", PROBABILITY),
+        ("reasons", pa.string()),
+        *_TAIL,
+    ]
+)
+SEGMENT_SCHEMA = pa.schema(
+    [
+        ("customer_key", pa.string()),
+        ("segment_id", pa.int32()),
+        ("segment_name", pa.string()),
+        ("distance", DISTANCE),
+        *_TAIL,
+    ]
+)
+
+
+def score_all(
+    home: Home, settings: Settings, folder: Path, *, report: Callable[[str], None]
+) -> ScoreResult:
+    """See `ml.score`. Files of the same features and models are used again, not rewritten."""
+    registry = Registry(home)
+    found = {name: registry.champion(name) for name in MODELS}
+    digests = {
+        name: str(version.tags.get("model_digest", ""))
+        for name, version in found.items()
+        if version
+    }
+    versions = {name: int(version.version) for name, version in found.items() if version}
+    missing = {name: _why_missing(home, name) for name in MODELS if name not in digests}
+    for name, reason in missing.items():
+        report(f"{name}: no scores, {reason}")
+    target = home.scores / f"{folder.name}-{_joint_digest(digests, versions)}"
+    receipt = target / "receipt.json"
+    if receipt.exists():
+        counts = json.loads(receipt.read_text(encoding="utf-8"))
+        return _result(target, counts, versions, missing, reused=True)
+    target.mkdir(parents=True, exist_ok=True)
+    champions = {name: registry.load(version) for name, version in found.items() if version}
+    with threadpool_limits(limits=1):
+        conversations = _write(
+            target / "satisfaction_scores.parquet",
+            SATISFACTION_SCHEMA,
+            _satisfaction(champions.get(SATISFACTION), folder),
+        )
+        customers = _write(
+            target / "segment_scores.parquet",
+            SEGMENT_SCHEMA,
+            _segments(champions.get(SEGMENTS), folder),
+        )
+    counts = {"n_conversations": conversations, "n_customers": customers}
+    partial = receipt.with_suffix(".partial")
+    partial.write_text(json.dumps(counts), encoding="utf-8")
+    os.replace(partial, receipt)
+    return _result(target, counts, versions, missing, reused=False)
+
+
+def _satisfaction(champion: Champion | None, folder: Path) -> Iterator[pa.Table]:
+    if champion is None:
+        return
+    for frame in data.conversation_chunks(folder, CHUNK_ROWS):
+        inputs = data.conform(data.conversation_inputs(frame), champion.columns)
+        chances = champion.model.predict_proba(inputs)[:, 1]
+        columns: dict[str, Any] = {
+            "conversation_key": frame["conversation_key"],
+            "p_satisfied": _decimals(chances, PROBABILITY),
+            "reasons": explain(champion.model, inputs),
+        }
+        yield _table(columns, champion, folder, SATISFACTION_SCHEMA)
+
+
+def _segments(champion: Champion | None, folder: Path) -> Iterator[pa.Table]:
+    if champion is None:
+        return
+    names = np.array([segmentation.CONTACT_ONLY, *champion.metadata["segment_names"]], dtype=object)
+    for customers in data.customer_chunks(folder, CHUNK_ROWS):
+        ids = np.zeros(len(customers), dtype=np.int64)
+        away = np.zeros(len(customers))
+        buys = ~segmentation.is_contact_only(customers).to_numpy()
+        if buys.any():
+            ids[buys], away[buys] = segmentation.assign(champion.model, customers[buys])
+        columns: dict[str, Any] = {
+            "customer_key": customers["customer_key"],
+            "segment_id": ids,
+            "segment_name": names[ids],
+            "distance": _decimals(away, DISTANCE),
+        }
+        yield _table(columns, champion, folder, SEGMENT_SCHEMA)
+
+
+def _table(
+    columns: dict[str, Any], champion: Champion, folder: Path, schema: pa.Schema
+) -> pa.Table:
+    size = len(next(iter(columns.values())))
+    tail = (champion.name, champion.version, champion.model_digest, folder.name)
+    arrays = [
+        values if isinstance(values, pa.Array) else pa.array(values, schema.field(name).type)
+        for name, values in columns.items()
+    ]
+    arrays += [pa.array([value] * size, kind) for value, (_, kind) in zip(tail, _TAIL, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _decimals(values: np.ndarray[Any, Any], kind: pa.DataType) -> pa.Array:
+    """Six decimals, exactly: rounded once here, never again downstream."""
+    return pa.array(np.round(values, 6)).cast(kind, safe=False)
+
+
+def _write(path: Path, schema: pa.Schema, tables: Iterator[pa.Table]) -> int:
+    partial = path.with_suffix(".partial")
+    rows = 0
+    with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table)
+            rows += table.num_rows
+    os.replace(partial, path)
+    return rows
+
+
+def _joint_digest(digests: dict[str, str], versions: dict[str, int]) -> str:
+    """Names the champions: content, and version as the files carry it."""
+    content = [[name, digests.get(name, ""), versions.get(name, 0)] for name in MODELS]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def _why_missing(home: Home, name: str) -> str:
+    paths = list(home.decisions.glob(f"{name}-*.json")) if home.decisions.exists() else []
+    decisions = [Decision.read(path) for path in paths]
+    if not decisions:
+        return "it was never trained"
+    last = max(decisions, key=lambda decision: (decision.decided_at, decision.decision_id))
+    return f"{last.decision}: {last.reason}"
+
+
+def _result(
+    target: Path,
+    counts: dict[str, int],
+    versions: dict[str, int],
+    missing: dict[str, str],
+    *,
+    reused: bool,
+) -> ScoreResult:
+    return ScoreResult(
+        folder=target,
+        satisfaction_scores=target / "satisfaction_scores.parquet",
+        segment_scores=target / "segment_scores.parquet",
+        n_conversations=counts["n_conversations"],
+        n_customers=counts["n_customers"],
+        versions=versions,
+        missing=missing,
+        reused=reused,
+    )
