@@ -62,14 +62,18 @@ def breaks(entry: ExpectationEntry, column: str, value: Any) -> bool:
     return not low <= value <= high
 
 
-def frames_of(suites: list[Suite], frames: dict[str, pd.DataFrame]) -> Callable[[str], pd.DataFrame]:
+def frames_of(
+    suites: list[Suite], frames: dict[str, pd.DataFrame]
+) -> Callable[[str], pd.DataFrame]:
     """A fetch that answers each suite's query with its hand-made frame."""
     by_query = {suite.query: frames[suite.name] for suite in suites}
     return lambda query: by_query[query]
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_each_expectation_fires_on_its_own_defect_and_on_no_other(layer: str, tmp_path: Path) -> None:
+def test_each_expectation_fires_on_its_own_defect_and_on_no_other(
+    layer: str, tmp_path: Path
+) -> None:
     suites = load_suites(layer)
     frames = {}
     expected: Counter[tuple[str, str, str, str]] = Counter()
@@ -87,7 +91,9 @@ def test_each_expectation_fires_on_its_own_defect_and_on_no_other(layer: str, tm
                 row["batch_id"] = f"b{number}"
         frames[suite.name] = pd.DataFrame(rows)
 
-    results = check_layer(layer, frames_of(suites, frames), tmp_path / "gx", tmp_path, build_docs=False)
+    results = check_layer(
+        layer, frames_of(suites, frames), tmp_path / "gx", tmp_path, build_docs=False
+    )
 
     found: Counter[tuple[str, str, str, str]] = Counter()
     for result in results:
@@ -248,7 +254,9 @@ def test_old_runs_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     suites = load_suites("staging")
     frames = {suite.name: pd.DataFrame([sound_row(suite)]) for suite in suites}
     for _ in range(2):
-        check_layer("staging", frames_of(suites, frames), tmp_path / "gx", tmp_path, build_docs=False)
+        check_layer(
+            "staging", frames_of(suites, frames), tmp_path / "gx", tmp_path, build_docs=False
+        )
     check_layer("staging", frames_of(suites, frames), tmp_path / "gx", tmp_path / "docs")
     for pages in ("gx/gx/uncommitted/validations", "docs/validations"):
         runs = list((tmp_path / pages / "staging__sources").glob("*/*"))

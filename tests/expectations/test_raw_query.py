@@ -31,7 +31,9 @@ class Warehouse:
         )
         self.sequence = 0
 
-    def load(self, source: str = "calls", n: int = 10, checked: bool = False, **changes: Any) -> str:
+    def load(
+        self, source: str = "calls", n: int = 10, checked: bool = False, **changes: Any
+    ) -> str:
         """One batch; `columns` changes the rows' expressions, the rest the ledger's row."""
         self.sequence += 1
         batch = changes.pop("batch_id", f"b{self.sequence}")
@@ -137,7 +139,9 @@ def test_an_unusual_volume_is_told_only_where_there_is_a_usual_one(
     assert failures(con, "raw__batches") == {("fourth", "volume_ratio", WARN)}
 
 
-def test_a_file_that_came_before_is_told(con: duckdb.DuckDBPyConnection, failures: Failures) -> None:
+def test_a_file_that_came_before_is_told(
+    con: duckdb.DuckDBPyConnection, failures: Failures
+) -> None:
     warehouse = Warehouse(con)
     for batch in (warehouse.load(checked=True), warehouse.load(batch_id="again")):
         con.execute(
