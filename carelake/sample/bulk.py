@@ -41,10 +41,11 @@ class _Table:
 
 
 _CHAT_WORDS = (
-    "['Where is my order', '物流一直不更新，能查一下吗', 'I would like a refund', '退款还没到账', "
-    "'It stopped working after a week', '收到的东西有划痕', 'Can I have an invoice', '发票抬头写错了', "
-    "'How do I connect it to my phone', '请问怎么安装', 'thanks, that worked', '等得太久了，很失望', "
-    "'this is taking too long', '很满意，谢谢', 'perfect, thank you', '还是没有解决']"
+    "['Where is my order', '物流一直不更新，能查一下吗', 'I would like a refund', "
+    "'退款还没到账', 'It stopped working after a week', '收到的东西有划痕', "
+    "'Can I have an invoice', '发票抬头写错了', 'How do I connect it to my phone', "
+    "'请问怎么安装', 'thanks, that worked', '等得太久了，很失望', 'this is taking too long', "
+    "'很满意，谢谢', 'perfect, thank you', '还是没有解决']"
 )
 
 _MESSAGE = f"""

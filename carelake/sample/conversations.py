@@ -127,8 +127,8 @@ def make_conversations(
     for person in people:
         rng = stream(seed, "conversations", person.number)
         mine = bought.get(person.person_id, [])
-        for _ in range(poisson(rng, person.contacts_per_month * days / 30)):
-            drafts.append(_conversation(rng, person, agents, mine, days))
+        count = poisson(rng, person.contacts_per_month * days / 30)
+        drafts.extend(_conversation(rng, person, agents, mine, days) for _ in range(count))
     drafts.sort(key=lambda draft: (draft.opened_at, draft.person.number))
     for number, draft in enumerate(drafts, start=1):
         draft.number = number
@@ -156,14 +156,14 @@ def _conversation(
     outcome = _outcome(rng, agent, severity)
     impatience = max(0.3, 1.0 - 0.5 * person.patience)
     satisfaction = (
-        0.35
-        + 1.25 * mood
-        - 0.85 * impatience * max(-1.2, min(2.0, math.log(wait_ratio)))
-        + {"solved_first": 0.9, "solved_later": -0.3, "reopened": -1.2, "open": -1.4}[outcome]
-        + 0.45 * agent.skill
+        0.45
+        + 1.7 * mood
+        - 1.15 * impatience * max(-1.2, min(2.0, math.log(wait_ratio)))
+        + {"solved_first": 0.9, "solved_later": -0.4, "reopened": -1.9, "open": -1.9}[outcome]
+        + 0.4 * agent.skill
         + 0.8 * NEED_EFFECT[need]
     )
-    felt = satisfaction + 0.75 * _logistic(rng)
+    felt = satisfaction + 0.6 * _logistic(rng)
     conversation = Conversation(
         number=0, person=person, agent=agent, channel=channel, need=need, opened_at=opened_at,
         wait_minutes=wait, outcome=outcome, mood=mood, severity=severity,
@@ -291,7 +291,7 @@ def _ask(rng: random.Random, talk: Conversation, felt: float) -> None:
         return
     last = max([talk.closed_at, *(turn.sent_at for turn in talk.turns)])
     if felt > 0:
-        score = 5 if felt + 0.5 * rng.random() > 1.6 else 4
+        score = 5 if felt + 0.5 * rng.random() > 1.8 else 4
     else:
-        score = 1 if felt < -1.9 else 2 if felt < -0.8 else 3
+        score = 1 if felt < -2.2 else 2 if felt < -0.9 else 3
     talk.survey = Survey(score, after(last, rng.uniform(8, 2400)), felt / 2 + rng.gauss(0, 0.4))

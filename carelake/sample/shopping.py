@@ -80,8 +80,8 @@ def make_orders(seed: int, people: list[Person], days: int) -> list[Order]:
         count = poisson(rng, rate * (end - begin) / 30)
         if segment.orders_per_month:
             count = max(1, count)
-        for _ in range(min(count, segment.at_most)):
-            drafts.append(_order(rng, person, begin, end))
+        count = min(count, segment.at_most)
+        drafts.extend(_order(rng, person, begin, end) for _ in range(count))
     drafts.sort(key=lambda draft: (draft.ordered_at, draft.person.number))
     for number, draft in enumerate(drafts, start=1):
         draft.order_id = f"SO{draft.ordered_at:%y%m}{number:06d}"

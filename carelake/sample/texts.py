@@ -89,7 +89,7 @@ class Words:
 
     def _opening(self) -> str:
         p, rng = self._phrases, self._rng
-        parts = [self._fill(rng.choice(p.OPENINGS[self._talk.need])), *self._moods(2.3)]
+        parts = [self._fill(rng.choice(p.OPENINGS[self._talk.need])), *self._moods(2.6)]
         if rng.random() < 0.35:
             parts.append(self._fill(rng.choice(p.DETAILS)))
         if rng.random() < 0.05:

@@ -85,12 +85,12 @@ def contact_points(
     two or more CRM ids are shared, join nobody and have none. Identifiers with the same
     component belong to one customer, and no others do.
     """
-    kept: list[tuple[Identifier, ...]] = []
-    index = iter(rows)
-    for file in files:
-        for record in file.records:
-            if next(index)["disposition"] == "good" and record.who:
-                kept.append(record.who)
+    delivered = [record for file in files for record in file.records]
+    kept = [
+        record.who
+        for record, row in zip(delivered, rows, strict=True)
+        if row["disposition"] == "good" and record.who
+    ]
     crm_ids: dict[Identifier, set[str]] = defaultdict(set)
     for who in kept:
         for crm in (value for kind, value in who if kind == "crm"):

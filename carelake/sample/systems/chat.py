@@ -6,6 +6,7 @@ from carelake.sample import dirt, untidy
 from carelake.sample.calendar import iso_utc
 from carelake.sample.chance import stream
 from carelake.sample.company import Company, conversation_id
+from carelake.sample.conversations import Conversation
 from carelake.sample.delivery import (
     Delivery,
     Identifier,
@@ -65,7 +66,7 @@ def deliver(company: Company, delivery: Delivery) -> None:
             rng.choice(["ios", "android", "pc"]),
             rng.choice(["/", "/order", "/help"]),
         )
-        last_agent = max(place for place, turn in enumerate(talk.turns) if not turn.inbound)
+        endings = _endings(talk) if talk.closed_at else set()
         for place, turn in enumerate(talk.turns):
             if turn.sent_at > company.end:
                 continue
@@ -79,7 +80,6 @@ def deliver(company: Company, delivery: Delivery) -> None:
             who += [("email", email)] if email else []
             who += [("phone", phone)] if phone else []
             key = f"K{talk.number:07d}{place:02d}"
-            ended = place == last_agent and talk.closed_at is not None
             moments.append(turn.sent_at)
             records.append(
                 Record(
@@ -96,7 +96,7 @@ def deliver(company: Company, delivery: Delivery) -> None:
                         "agent_no": None if turn.inbound else talk.agent.agent_id,
                         "text": spoken.lines[place],
                         "topic": topic,
-                        "state": "ended" if ended else "active",
+                        "state": "ended" if place in endings else "active",
                         "page": page,
                         "device": device,
                     },
@@ -108,6 +108,16 @@ def deliver(company: Company, delivery: Delivery) -> None:
         if number < 2:
             rows = dirt.plant(rows, _SPOILERS)
         delivery.write("web_chat", f"inbox/chat/messages-{month}.jsonl.gz", rows, as_json_lines_gz)
+
+
+def _endings(talk: Conversation) -> set[int]:
+    """Return the places of the answers after which the agent ended the session.
+
+    A customer who returns finds it ended, so a session can end twice.
+    """
+    answers = [place for place, turn in enumerate(talk.turns) if not turn.inbound]
+    returns = [place for place, turn in enumerate(talk.turns) if turn.role == "return"]
+    return {answers[-1], *(max(p for p in answers if p < back) for back in returns)}
 
 
 _SPOILERS: list[dirt.Spoiler] = [

@@ -47,7 +47,7 @@ SOURCE = """\
       is_deleted: deleted
     values:
       channel: {电话: phone, 热线: phone, 门店: in_person}
-      status: {新建: open, 处理中: open, 重新打开: open, 已解决: closed, 已关闭: closed}
+      status: {新建: open, 处理中: open, 重新打开: reopened, 已解决: closed, 已关闭: closed}
       category:
         物流: delivery
         退款: refund

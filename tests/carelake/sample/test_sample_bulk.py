@@ -20,9 +20,7 @@ def test_bulk_has_the_rows_asked_for_and_a_mapping_that_fits(tmp_path: Path) -> 
         found = duckdb.sql(f"select * from {reader}('{tmp_path / source.path}')")
         assert found.shape[0] == summary.rows[source.name]
         assert set(source.columns.values()) <= set(found.columns)
-        ids = duckdb.sql(
-            f"select count(distinct {source.columns[source.id_column]}) from found"
-        )
+        ids = duckdb.sql(f"select count(distinct {source.columns[source.id_column]}) from found")
         assert ids.fetchall() == [(found.shape[0],)]
 
 

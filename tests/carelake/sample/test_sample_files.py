@@ -26,15 +26,11 @@ def columns_of(path: Path, source: dict[str, Any]) -> set[str]:
     """Names of all columns in a file."""
     match source["format"]:
         case "csv":
-            text = path.read_bytes().decode(
-                source.get("encoding", "utf-8"), errors="replace"
-            )
+            text = path.read_bytes().decode(source.get("encoding", "utf-8"), errors="replace")
             return set(next(csv.reader(io.StringIO(text))))
         case "jsonl":
             opened = (
-                gzip.decompress(path.read_bytes())
-                if path.suffix == ".gz"
-                else path.read_bytes()
+                gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
             )
             names: set[str] = set()
             for line in opened.splitlines():
@@ -62,9 +58,7 @@ def test_the_product_reads_the_sources_and_settings(sample: Written) -> None:
 
 
 def test_every_mapped_column_is_in_the_files(sample: Written) -> None:
-    sources = yaml.safe_load((sample.folder / "sources.yml").read_text("utf-8"))[
-        "sources"
-    ]
+    sources = yaml.safe_load((sample.folder / "sources.yml").read_text("utf-8"))["sources"]
     for source in sources:
         files = sorted(sample.folder.glob(source["path"]))
         assert files, source["name"]
@@ -128,9 +122,7 @@ def test_the_staff_list_is_a_workbook_that_opens(sample: Written) -> None:
     import_extension("excel", con=connection)
     connection.execute("load excel")
     path = sample.folder / "inbox/staff/agents.xlsx"
-    rows = connection.execute(
-        f"select 工号, 姓名, 小组 from read_xlsx('{path}')"
-    ).fetchall()
+    rows = connection.execute(f"select 工号, 姓名, 小组 from read_xlsx('{path}')").fetchall()
     assert len(rows) == sample.summary.records["agents"]
     assert rows[0][0] == "A01"
 

@@ -53,9 +53,7 @@ def test_some_people_have_no_crm_record_and_some_fall_into_pieces(
         for person in point["persons"] if not point["is_shared"] else []:
             components[person].add(point["component"])
     customers = sample.truth("customers")
-    without_crm = [
-        c for c in customers if all(kind != "crm" for kind, _ in c["identifiers"])
-    ]
+    without_crm = [c for c in customers if all(kind != "crm" for kind, _ in c["identifiers"])]
     assert 0.08 < len(without_crm) / len(customers) < 0.25
     assert 0 < sum(len(found) > 1 for found in components.values()) < len(customers) / 2
 
@@ -87,11 +85,5 @@ def test_segments_buy_as_their_names_say(sample: Written) -> None:
     for customer in sample.truth("customers"):
         values[customer["segment"]].append(customer["order_value"])
     mean = {segment: sum(amounts) / len(amounts) for segment, amounts in values.items()}
-    assert (
-        mean["champions"]
-        > 3 * mean["loyal"]
-        > 6 * mean["one_time"]
-        > mean["contact_only"]
-        == 0
-    )
+    assert mean["champions"] > 3 * mean["loyal"] > 6 * mean["one_time"] > mean["contact_only"] == 0
     assert len(mean) == 7

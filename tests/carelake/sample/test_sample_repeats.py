@@ -67,14 +67,10 @@ def test_people_stay_who_they_are_when_the_company_grows(tmp_path: Path) -> None
     for customers in (10, 12):
         write_sample(tmp_path / str(customers), customers=customers, days=14)
     small, large = (
-        (tmp_path / str(customers) / "truth/customers.jsonl")
-        .read_text("utf-8")
-        .splitlines()
+        (tmp_path / str(customers) / "truth/customers.jsonl").read_text("utf-8").splitlines()
         for customers in (10, 12)
     )
-    names = [
-        [line.split('"language"')[0] for line in lines] for lines in (small, large)
-    ]
+    names = [[line.split('"language"')[0] for line in lines] for lines in (small, large)]
     assert names[0] == names[1][:10]
 
 
@@ -110,8 +106,6 @@ def test_too_few_customers_or_days_are_refused(tmp_path: Path) -> None:
 
 def test_progress_rises_to_one(tmp_path: Path) -> None:
     told: list[float] = []
-    write_sample(
-        tmp_path, customers=5, days=7, progress=lambda _, share: told.append(share)
-    )
+    write_sample(tmp_path, customers=5, days=7, progress=lambda _, share: told.append(share))
     assert told == sorted(told)
     assert told[-1] == 1.0

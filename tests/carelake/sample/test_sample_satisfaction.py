@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def answered(sample: Written) -> list[dict[str, Any]]:
     """Surveyed conversations by time."""
-    talks = [
-        talk
-        for talk in sample.truth("conversations")
-        if talk["survey_score"] is not None
-    ]
+    talks = [talk for talk in sample.truth("conversations") if talk["survey_score"] is not None]
     return sorted(talks, key=lambda talk: (talk["opened_at"], talk["truth_id"]))
 
 
@@ -32,16 +28,12 @@ def later_auc(features: Any, talks: list[dict[str, Any]]) -> float:
     """Train on the earlier three quarters, return the AUC on the last."""
     satisfied = np.array([talk["survey_score"] >= 4 for talk in talks])
     split = len(talks) * 3 // 4
-    model = LogisticRegression(C=2.0, solver="liblinear").fit(
-        features[:split], satisfied[:split]
-    )
+    model = LogisticRegression(C=2.0, solver="liblinear").fit(features[:split], satisfied[:split])
     scores = model.predict_proba(features[split:])[:, 1]
     return float(roc_auc_score(satisfied[split:], scores))
 
 
-def test_answers_are_many_enough_and_mixed(
-    sample: Written, answered: list[Any]
-) -> None:
+def test_answers_are_many_enough_and_mixed(sample: Written, answered: list[Any]) -> None:
     assert len(answered) >= 1_000
     assert 0.33 < len(answered) / sample.summary.conversations < 0.45
     satisfied = [talk["survey_score"] >= 4 for talk in answered]
@@ -53,9 +45,7 @@ def test_a_model_of_what_was_said_and_done_is_good(
     answered: list[dict[str, Any]],
 ) -> None:
     texts = [talk["customer_text"] for talk in answered]
-    words = TfidfVectorizer(
-        analyzer="char_wb", ngram_range=(2, 4), min_df=2, sublinear_tf=True
-    )
+    words = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), min_df=2, sublinear_tf=True)
     channels = OneHotEncoder(sparse_output=False).fit_transform(
         [[talk["channel"]] for talk in answered]
     )
@@ -63,12 +53,8 @@ def test_a_model_of_what_was_said_and_done_is_good(
     outcomes = OneHotEncoder(sparse_output=False).fit_transform(
         [[talk["outcome"], talk["need"]] for talk in answered]
     )
-    known = StandardScaler().fit_transform(
-        np.hstack([waits * channels, channels, outcomes])
-    )
-    auc = later_auc(
-        hstack([words.fit_transform(texts), csr_matrix(known)]).tocsr(), answered
-    )
+    known = StandardScaler().fit_transform(np.hstack([waits * channels, channels, outcomes]))
+    auc = later_auc(hstack([words.fit_transform(texts), csr_matrix(known)]).tocsr(), answered)
     assert 0.78 < auc < 0.92
 
 
@@ -89,10 +75,7 @@ def test_every_driver_pulls_its_own_way(answered: list[dict[str, Any]]) -> None:
         name: np.array([talk["drivers"][name] for talk in answered])
         for name in ("mood", "skill", "severity", "patience")
     }
-    pull = {
-        name: float(np.corrcoef(values, satisfied)[0, 1])
-        for name, values in drivers.items()
-    }
+    pull = {name: float(np.corrcoef(values, satisfied)[0, 1]) for name, values in drivers.items()}
     assert pull["mood"] > 0.3
     assert pull["skill"] > 0.1
     assert pull["severity"] < -0.1
@@ -101,13 +84,7 @@ def test_every_driver_pulls_its_own_way(answered: list[dict[str, Any]]) -> None:
         ("solved_later", "reopened"),
     ):
         means = [
-            np.mean(
-                [
-                    s
-                    for s, t in zip(satisfied, answered, strict=True)
-                    if t["outcome"] == word
-                ]
-            )
+            np.mean([s for s, t in zip(satisfied, answered, strict=True) if t["outcome"] == word])
             for word in (outcome, better)
         ]
         assert means[0] > means[1]
@@ -120,7 +97,5 @@ def test_no_text_gives_its_label_away(answered: list[dict[str, Any]]) -> None:
 
 def test_both_languages_are_spoken(sample: Written) -> None:
     texts = [talk["customer_text"] for talk in sample.truth("conversations")]
-    chinese = sum(
-        any("一" <= letter <= "鿿" for letter in text) for text in texts if text
-    )
+    chinese = sum(any("一" <= letter <= "鿿" for letter in text) for text in texts if text)
     assert 0.6 < chinese / sum(bool(text) for text in texts) < 0.8

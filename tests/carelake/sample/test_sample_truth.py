@@ -42,9 +42,7 @@ def physical_records(path: Path) -> int:
         case ".jsonl":
             return path.read_bytes().count(b"\n")
         case ".mbox":
-            return sum(
-                line.startswith(b"From ") for line in path.read_bytes().splitlines()
-            )
+            return sum(line.startswith(b"From ") for line in path.read_bytes().splitlines())
         case ".json":
             return len(json_records(path))
         case ".parquet":
@@ -67,18 +65,14 @@ def test_every_physical_record_has_one_row_of_truth(sample: Written) -> None:
     assert told.keys() == {str(path.relative_to(sample.folder)) for path in files}
     for path in files:
         if path.suffix != ".xlsx":
-            assert told[str(path.relative_to(sample.folder))] == physical_records(
-                path
-            ), path.name
+            assert told[str(path.relative_to(sample.folder))] == physical_records(path), path.name
     places = {(row["file"], row["row"]) for row in sample.rows}
     assert len(places) == len(sample.rows)
 
 
 def test_csv_lines_are_broken_exactly_where_the_truth_says(sample: Written) -> None:
     broken = {
-        (row["file"], row["row"]): row["reason"]
-        for row in sample.rows
-        if row["stage"] == "load"
+        (row["file"], row["row"]): row["reason"] for row in sample.rows if row["stage"] == "load"
     }
     kinds = set()
     for path in (sample.folder / "inbox").rglob("*.csv"):
@@ -116,9 +110,7 @@ def defect(record: bytes, encoding: str, width: int) -> str | None:
 
 
 def test_json_lines_are_broken_exactly_where_the_truth_says(sample: Written) -> None:
-    broken = {
-        (row["file"], row["row"]) for row in sample.rows if row["stage"] == "load"
-    }
+    broken = {(row["file"], row["row"]) for row in sample.rows if row["stage"] == "load"}
     seen = 0
     for path in [
         *sample.folder.rglob("inbox/**/*.jsonl"),
@@ -146,9 +138,7 @@ def test_each_id_has_one_record_that_counts(sample: Written) -> None:
     assert all(counts["good"] + counts["deleted"] == 1 for counts in groups.values())
     seen = Counter(row["disposition"] for row in sample.rows)
     assert seen == Counter(sample.summary.dispositions)
-    assert (
-        min(seen[word] for word in ("duplicate", "superseded", "broken", "deleted")) > 5
-    )
+    assert min(seen[word] for word in ("duplicate", "superseded", "broken", "deleted")) > 5
 
 
 def test_the_newest_version_of_a_case_is_the_one_that_counts(sample: Written) -> None:
@@ -159,23 +149,15 @@ def test_the_newest_version_of_a_case_is_the_one_that_counts(sample: Written) ->
             row = rows[str(path.relative_to(sample.folder)), number]
             if row["disposition"] != "broken":
                 versions[case["case_no"]].append((case["modified"], row["disposition"]))
-    assert any(
-        len({modified for modified, _ in seen}) > 1 for seen in versions.values()
-    )
+    assert any(len({modified for modified, _ in seen}) > 1 for seen in versions.values())
     for seen in versions.values():
         newest = max(modified for modified, _ in seen)
-        assert all(
-            modified == newest for modified, word in seen if word in ("good", "deleted")
-        )
+        assert all(modified == newest for modified, word in seen if word in ("good", "deleted"))
         assert all(modified < newest for modified, word in seen if word == "superseded")
 
 
 def test_what_staging_must_refuse_is_really_refusable(sample: Written) -> None:
-    reasons = {
-        (row["source"], row["reason"])
-        for row in sample.rows
-        if row["stage"] == "staging"
-    }
+    reasons = {(row["source"], row["reason"]) for row in sample.rows if row["stage"] == "staging"}
     words = " ".join(reason for _, reason in reasons)
     for kind in (
         "is missing",
@@ -212,10 +194,6 @@ def test_two_contacts_have_left_the_newest_export(sample: Written) -> None:
             contact["id"] for contact in json_records(path) if contact["id"]
         }
     earlier, later = (exports[day] for day in sorted(exports))
-    gone = {
-        row["id"]
-        for row in sample.rows
-        if row["reason"] == "not in the newest snapshot"
-    }
+    gone = {row["id"] for row in sample.rows if row["reason"] == "not in the newest snapshot"}
     assert earlier - later == gone
     assert len(gone) == 2
