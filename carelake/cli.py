@@ -32,7 +32,9 @@ Examples:
 Everything lies under `CARELAKE_HOME` (default `var/`); `CARELAKE_SOURCES` names the source list.
 """,
 )
-quarantine_app = typer.Typer(no_args_is_help=True, help="Records that are not in the marts, and why.")
+quarantine_app = typer.Typer(
+    no_args_is_help=True, help="Records that are not in the marts, and why."
+)
 followup_app = typer.Typer(no_args_is_help=True, help="The list of customers to contact.")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(followup_app, name="followup")
@@ -72,7 +74,6 @@ def init(
     """Make a home: folders, the secret behind every key, empty tables.
 
     Examples:
-
         carelake init
 
         carelake init --sources demo/sources.yml
@@ -86,7 +87,9 @@ def init(
         os.environ["CARELAKE_SOURCES"] = str(sources)
     ctx = open_context()
     is_new = initialise(ctx)
-    typer.echo(f"{'made' if is_new else 'already there:'} {ctx.home.root} · sources from {ctx.sources.path}")
+    typer.echo(
+        f"{'made' if is_new else 'already there:'} {ctx.home.root} · sources from {ctx.sources.path}"
+    )
 
 
 @app.command()
@@ -95,12 +98,13 @@ def sample(
     customers: Annotated[int, typer.Option(min=5, help="People the company serves.")] = 400,
     days: Annotated[int, typer.Option(min=30, help="Days of history.")] = 120,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 7,
-    bulk: Annotated[int | None, typer.Option(min=1, help="Write this many plain rows instead.")] = None,
+    bulk: Annotated[
+        int | None, typer.Option(min=1, help="Write this many plain rows instead.")
+    ] = None,
 ) -> None:
     """Write a made-up company as its systems would hand it over, with a source list.
 
     Examples:
-
         carelake sample demo
 
         carelake sample demo --customers 2000 --days 365 --seed 1
@@ -118,7 +122,9 @@ def sample(
     if bulk is not None:
         written = write_bulk(directory, rows=bulk, seed=seed, progress=report)
     else:
-        written = write_sample(directory, customers=customers, days=days, seed=seed, progress=report)
+        written = write_sample(
+            directory, customers=customers, days=days, seed=seed, progress=report
+        )
     progress.update("")
     typer.echo(f"{written}")
     typer.echo(f"next: export CARELAKE_SOURCES={directory / 'sources.yml'} && carelake run")
@@ -129,7 +135,6 @@ def extract(sources: Sources = None) -> None:
     """Bring what is new into the landing zone.
 
     Examples:
-
         carelake extract
 
         carelake extract crm_contacts web_chat
@@ -145,7 +150,6 @@ def load(sources: Sources = None) -> None:
     """Load what was landed into the warehouse; what cannot be read goes to the quarantine.
 
     Example:
-
         carelake load
     """
     _perform(_ready(), "load", sources=sources)
@@ -158,7 +162,6 @@ def build(
     """Clean and model with dbt.
 
     Examples:
-
         carelake build
 
         carelake build marts
@@ -176,7 +179,6 @@ def train(
     """Train both models on the newest features; the gate decides who becomes champion.
 
     Example:
-
         carelake train
     """
     _perform(_ready(), "train", force=force)
@@ -187,7 +189,6 @@ def score() -> None:
     """Score every conversation and customer with the champions; trains first if there is none.
 
     Example:
-
         carelake score
     """
     _perform(_ready(), "score")
@@ -198,7 +199,6 @@ def followup_plan() -> None:
     """Fill the follow-up queue by the rules of followup.yml.
 
     Example:
-
         carelake followup plan
     """
     _perform(_ready(), "plan_follow_ups")
@@ -209,7 +209,6 @@ def check(layer: Annotated[Layer, typer.Argument(help="raw, staging, features or
     """Run every expectation suite of a layer.
 
     Example:
-
         carelake check marts
     """
     from carelake import pipeline
@@ -233,7 +232,6 @@ def publish(
     """Publish the marts as a new version, unless nothing changed.
 
     Examples:
-
         carelake publish
 
         carelake publish --release
@@ -246,7 +244,6 @@ def rollback() -> None:
     """Make the version before the current one current, and hold publishing.
 
     Example:
-
         carelake rollback
     """
     from carelake.warehouse.publish import rollback as roll_back
@@ -259,7 +256,6 @@ def run(sources: Sources = None) -> None:
     """Everything in order: extract, load, gates, models, marts, follow-ups, publish.
 
     Examples:
-
         carelake run
 
         carelake run web_chat
@@ -288,7 +284,6 @@ def status(
     """What is published, how fresh each source is, and what the last run did.
 
     Example:
-
         carelake status
     """
     from carelake.reports.status import print_status
@@ -301,7 +296,6 @@ def quarantine_list() -> None:
     """Count quarantined records by source and reason.
 
     Example:
-
         carelake quarantine list
     """
     from carelake.reports.tables import print_rows
@@ -309,7 +303,9 @@ def quarantine_list() -> None:
 
     rows = summary(_ready())
     print_rows(["source", "stage", "reason", "records"], rows)
-    typer.echo(f"{sum(row[3] for row in rows):,} records; see them with `carelake quarantine show SOURCE`")
+    typer.echo(
+        f"{sum(row[3] for row in rows):,} records; see them with `carelake quarantine show SOURCE`"
+    )
 
 
 @quarantine_app.command("show")
@@ -321,7 +317,6 @@ def quarantine_show(
     """Show quarantined records: file, line, reason, text.
 
     Example:
-
         carelake quarantine show call_records --limit 5
     """
     import json
@@ -344,12 +339,13 @@ def quarantine_show(
 
 @quarantine_app.command("replay")
 def quarantine_replay(
-    batches: Annotated[list[str] | None, typer.Argument(help="Batch ids; all concerned without.")] = None,
+    batches: Annotated[
+        list[str] | None, typer.Argument(help="Batch ids; all concerned without.")
+    ] = None,
 ) -> None:
     """Load batches again from the landing zone with the mapping as it is now.
 
     Examples:
-
         carelake quarantine replay
 
         carelake quarantine replay call_records-000001
@@ -370,7 +366,6 @@ def sql(
     """Query the published marts.
 
     Examples:
-
         carelake sql "from agg_channel_daily limit 5"
 
         carelake sql "select count(*) as n from dim_customers" --format json
@@ -387,7 +382,6 @@ def fingerprint() -> None:
     """Row count and content hash of every published mart, as JSON.
 
     Example:
-
         carelake fingerprint > before.json
     """
     import json
@@ -433,7 +427,7 @@ def _perform(ctx: Context, name: str, **options: Any) -> StepResult:
 
 
 def main() -> None:
-    """Run the command line; errors a user is meant to read are one line, without a traceback."""
+    """Run the command line; every error is one line, an unforeseen one names its traceback's file."""
     from carelake.errors import CarelakeError
 
     try:
@@ -441,9 +435,33 @@ def main() -> None:
     except CarelakeError as error:
         typer.echo(f"carelake: {error}", err=True)
         sys.exit(error.exit_code)
+    except Exception as error:
+        typer.echo(
+            f"carelake: {type(error).__name__}: {_one_line(error)}; {_keep(error)}", err=True
+        )
+        sys.exit(1)
     except KeyboardInterrupt:
         typer.echo("carelake: stopped; run it again, it goes on where it was", err=True)
         sys.exit(130)
+
+
+def _one_line(error: BaseException) -> str:
+    return str(error).splitlines()[0][:300] if str(error) else "no message"
+
+
+def _keep(error: BaseException) -> str:
+    """Write an unforeseen error's traceback where it can be sent from; says where."""
+    import tempfile
+    import traceback
+
+    from carelake.settings import Home
+
+    folder = Home.from_environment().root
+    where = folder if folder.is_dir() else Path(tempfile.gettempdir())
+    path = where / "error.log"
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(traceback.format_exception(error))
+    return f"details in {path}"
 
 
 if __name__ == "__main__":

@@ -90,14 +90,18 @@ def load(ctx: Context, progress: Progress, sources: list[str] | None = None) -> 
     batches = load_batches(ctx, sources, progress)
     raw, rejects = sum(b.n_raw for b in batches), sum(b.n_rejects for b in batches)
     result = StepResult("load", "done" if batches else "nothing_new", rows=raw)
-    result.summary = f"{len(batches)} batches, {raw:,} rows, {rejects:,} rejects" if batches else "nothing new"
+    result.summary = (
+        f"{len(batches)} batches, {raw:,} rows, {rejects:,} rejects" if batches else "nothing new"
+    )
     for batch in batches:
         notes = f"{batch.n_raw:,} rows, {batch.n_rejects:,} rejects"
         if batch.missing:
             notes += f"; columns missing: {', '.join(batch.missing)}"
         if batch.new:
             notes += f"; new columns: {', '.join(batch.new)}"
-        result.details[batch.batch_id] = notes + (f"; held: {batch.held_reason}" if batch.held_reason else "")
+        result.details[batch.batch_id] = notes + (
+            f"; held: {batch.held_reason}" if batch.held_reason else ""
+        )
     return result
 
 
@@ -115,7 +119,9 @@ def has_news(ctx: Context, progress: Progress) -> StepResult:
     return StepResult("has_news", "nothing_new", summary="nothing new since the last publication")
 
 
-def check(ctx: Context, progress: Progress, layer: str = "marts", *, docs: bool = True) -> StepResult:
+def check(
+    ctx: Context, progress: Progress, layer: str = "marts", *, docs: bool = True
+) -> StepResult:
     """Run every suite of a layer; hold batches (raw) or stop publishing (others) where one blocks."""
     from carelake.warehouse import recorded
     from carelake.warehouse.connection import connect, write_lock
@@ -167,8 +173,9 @@ def _sum_up_blocks(con: Any) -> None:
 
 
 def _reason(result: Any) -> str:
+    found = result.details or f"{result.expectation} (found {result.observed})"
     where = f" {result.column_name}" if result.column_name else ""
-    return f"{result.suite}:{where} {result.expectation} (found {result.observed})"
+    return f"{result.suite}:{where} {found}"
 
 
 def build(ctx: Context, progress: Progress, layer: str = "features") -> StepResult:
@@ -179,7 +186,7 @@ def build(ctx: Context, progress: Progress, layer: str = "features") -> StepResu
     result = StepResult(f"build_{layer}", rows=built.n_models)
     result.summary = f"{built.n_models} models, {built.n_tests} tests, {built.n_warnings} warnings"
     result.details["slowest"] = {name: round(seconds, 2) for name, seconds in built.slowest}
-    if layer in ("features", "all"):
+    if layer == "features":
         result.details["features"] = dbt.export_features(ctx).name
     return result
 
@@ -195,8 +202,12 @@ def train(ctx: Context, progress: Progress, *, force: bool = False) -> StepResul
     trained = api.train(ctx.home, ctx.settings, folder, force=force, report=progress.say)
     with write_lock(ctx.home, "record decisions", say=progress.say), connect(ctx.home) as con:
         recorded.record_decisions(con, ctx.home.decisions)
-    result = StepResult("train", "done" if trained.trained else "nothing_new", rows=len(trained.decisions))
-    result.summary = "; ".join(f"{d.model_name} {d.decision}: {d.reason}" for d in trained.decisions)
+    result = StepResult(
+        "train", "done" if trained.trained else "nothing_new", rows=len(trained.decisions)
+    )
+    result.summary = "; ".join(
+        f"{d.model_name} {d.decision}: {d.reason}" for d in trained.decisions
+    )
     result.details = {"promoted": trained.promoted}
     return result
 
@@ -214,7 +225,11 @@ def score(ctx: Context, progress: Progress) -> StepResult:
     scored = api.score(ctx.home, ctx.settings, features_folder(ctx), report=progress.say)
     with write_lock(ctx.home, "record scores", say=progress.say), connect(ctx.home) as con:
         recorded.record_scores(
-            con, {"satisfaction_scores": scored.satisfaction_scores, "segment_scores": scored.segment_scores}
+            con,
+            {
+                "satisfaction_scores": scored.satisfaction_scores,
+                "segment_scores": scored.segment_scores,
+            },
         )
     result = StepResult("score", rows=scored.n_conversations + scored.n_customers)
     result.summary = f"{scored.n_conversations:,} conversations, {scored.n_customers:,} customers"
@@ -287,7 +302,12 @@ def perform(ctx: Context, name: str, progress: Progress, **options: Any) -> Step
     try:
         result = STEPS[name](ctx, progress, **options)
     except CarelakeError as error:
-        _record(ctx, name, started, StepResult(name, "failed", seconds=time.monotonic() - began, summary=str(error)))
+        _record(
+            ctx,
+            name,
+            started,
+            StepResult(name, "failed", seconds=time.monotonic() - began, summary=str(error)),
+        )
         raise
     result.seconds = round(time.monotonic() - began, 2)
     _record(ctx, name, started, result)
@@ -304,7 +324,15 @@ def _record(ctx: Context, name: str, started: dt.datetime, result: StepResult) -
     with write_lock(ctx.home, "record step"), connect(ctx.home) as con:
         recorded.record_step(
             con,
-            (ctx.run_id, name, started, round(result.seconds, 3), result.outcome, result.rows, result.summary),
+            (
+                ctx.run_id,
+                name,
+                started,
+                round(result.seconds, 3),
+                result.outcome,
+                result.rows,
+                result.summary,
+            ),
         )
         if name in ("publish", "load") or result.outcome == "failed":
             recorded.write_ops(con, ctx.home)
@@ -321,7 +349,10 @@ def run_step(name: str, *, run_id: str | None = None, **options: Any) -> dict[st
     result = perform(ctx, name, Progress(), **options)
     if name == "extract" and result.details.get("failed"):
         raise RunFailed("; ".join(f"{k}: {v}" for k, v in result.details["failed"].items()))
-    return {**asdict(result), **({"promoted": result.details["promoted"]} if name == "train" else {})}
+    return {
+        **asdict(result),
+        **({"promoted": result.details["promoted"]} if name == "train" else {}),
+    }
 
 
 def run_all(ctx: Context, progress: Progress, sources: list[str] | None = None) -> list[StepResult]:

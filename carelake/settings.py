@@ -111,7 +111,7 @@ class Home:
 
     @property
     def dbt(self) -> Path:
-        """dbt's target and log folders."""
+        """Dbt's target and log folders."""
         return self.root / "dbt"
 
     @property
@@ -223,7 +223,9 @@ class Settings(Strict):
         try:
             ZoneInfo(value)
         except Exception as error:
-            raise ValueError(f"'{value}' is no time zone; use a name such as Asia/Shanghai") from error
+            raise ValueError(
+                f"'{value}' is no time zone; use a name such as Asia/Shanghai"
+            ) from error
         return value
 
     @field_validator("business_hours")
@@ -266,7 +268,7 @@ def _interval(text: str) -> tuple[dt.time, dt.time]:
     hours = [int(part) for part in match.groups()]
     if hours[2:] == [24, 0]:
         hours[2:] = [23, 59]
-    opens, closes = dt.time(*hours[:2]), dt.time(*hours[2:])
+    opens, closes = dt.time(hours[0], hours[1]), dt.time(hours[2], hours[3])
     if opens >= closes:
         raise ValueError(f"'{text}' ends before it begins")
     return opens, closes
@@ -291,7 +293,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check path and rights") from error
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}); check path and rights"
+        ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" line {where.line + 1}" if where else ""

@@ -86,12 +86,15 @@ class Source(Strict):
         default=None, description="json: dotted path to the list of records, as in data.items"
     )
     encoding: str = Field(default="utf-8", description="utf-8, gb18030, ...")
-    delimiter: str | None = Field(default=None, description="csv: field separator; found once if unset")
+    delimiter: str | None = Field(
+        default=None, description="csv: field separator; found once if unset"
+    )
     quote: str | None = Field(default=None, description='csv: quote character; " if unset')
     header: bool = Field(default=True, description="csv: first line names the columns")
     sheet: str | None = Field(default=None, description="xlsx: sheet name; the first if unset")
     mode: Literal["append", "snapshot"] = Field(
-        default="append", description="snapshot: the newest batch replaces, vanished rows are deletions"
+        default="append",
+        description="snapshot: the newest batch replaces, vanished rows are deletions",
     )
     dedupe: Literal["key", "content", "none"] | None = Field(
         default=None, description="How repeats are told; key with an id, none without"
@@ -100,7 +103,9 @@ class Source(Strict):
     columns: dict[str, str] = Field(default={}, description="ours: theirs")
     constants: dict[str, str] = Field(default={}, description="ours: one value for every row")
     values: dict[str, dict[str, str]] = Field(default={}, description="ours: {theirs: ours}")
-    attributes: list[Attribute] = Field(default=[], description="Columns kept and offered to models")
+    attributes: list[Attribute] = Field(
+        default=[], description="Columns kept and offered to models"
+    )
     timestamps: str | list[str] | dict[str, str | list[str]] | None = Field(
         default=None, description="strptime format, several, or one per column; ISO 8601 if unset"
     )
@@ -110,13 +115,17 @@ class Source(Strict):
     schedule: str | None = Field(default="@daily", description="Cron line or preset of its DAG")
     owner: str = Field(default="data-engineering", description="Who is asked when it fails")
     tags: list[str] = Field(default=[], description="Tags of its DAG")
-    max_line_bytes: int = Field(default=16_000_000, ge=1_000, description="Longer lines are rejects")
+    max_line_bytes: int = Field(
+        default=16_000_000, ge=1_000, description="Longer lines are rejects"
+    )
 
     @field_validator("name")
     @classmethod
     def _snake_case(cls, value: str) -> str:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", value):
-            raise ValueError(f"'{value}' must be snake_case: letters a-z, digits and _, as in shop_support")
+            raise ValueError(
+                f"'{value}' must be snake_case: letters a-z, digits and _, as in shop_support"
+            )
         return value
 
     @field_validator("attributes", mode="before")
@@ -150,7 +159,9 @@ class Source(Strict):
         try:
             ZoneInfo(value)
         except Exception as error:
-            raise ValueError(f"'{value}' is no time zone; use a name such as Asia/Shanghai") from error
+            raise ValueError(
+                f"'{value}' is no time zone; use a name such as Asia/Shanghai"
+            ) from error
         return value
 
     @model_validator(mode="after")
@@ -175,7 +186,9 @@ class Source(Strict):
         if self.records_path and self.format != "json":
             raise ValueError(f"records_path belongs to format json, not {self.format}")
         if self.dedupe == "key" and not self.has_id:
-            raise ValueError(f"dedupe: key needs columns.{self.id_column}; map it or use content or none")
+            raise ValueError(
+                f"dedupe: key needs columns.{self.id_column}; map it or use content or none"
+            )
         if isinstance(self.timestamps, dict):
             for column in self.timestamps:
                 if column not in known or column not in TIME_COLUMNS:
@@ -203,7 +216,7 @@ class Source(Strict):
         return self.entity or "email_messages"
 
     def time_formats(self, column: str) -> list[str]:
-        """strptime formats of one of our time columns; empty means ISO 8601."""
+        """Strptime formats of one of our time columns; empty means ISO 8601."""
         formats = self.timestamps
         if isinstance(formats, dict):
             formats = formats.get(column)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult
 from carelake.sources.files import extract_files
-from carelake.source_list import Source
 
 KINDS: dict[str, Callable[[Source, Path, Path], ExtractResult]] = {
     "files": extract_files,
@@ -25,5 +25,7 @@ def extract_source(source: Source, base: Path, landing: Path) -> ExtractResult:
     try:
         return KINDS[source.kind](source, base, landing)
     except OSError as error:
-        message = f"{error.filename or source.path}: {error.strerror or error}; check path and rights"
+        message = (
+            f"{error.filename or source.path}: {error.strerror or error}; check path and rights"
+        )
         return ExtractResult(source.name, "failed", message=message)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from carelake.landing import Manifest, manifests
-from carelake.sources.batches import ExtractResult, sha256_of, source_lock, write_batch
 from carelake.source_list import Source
+from carelake.sources.batches import ExtractResult, sha256_of, source_lock, write_batch
 
 PAGE = re.compile(r"[._-]?(?:page|part|p)[._-]?\d+", re.IGNORECASE)
 """What tells the pages of one snapshot apart in their names, as in contacts-page-2.json."""
@@ -143,4 +143,4 @@ def _is_new(path: Path, seen: dict[str, Any] | None) -> bool:
     stamp = _stamp(path)
     if stamp["size"] == seen["size"] and stamp["mtime_ns"] == seen["mtime_ns"]:
         return False
-    return sha256_of(path) != seen["sha256"]
+    return sha256_of(path) != str(seen["sha256"])

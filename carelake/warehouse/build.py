@@ -17,10 +17,10 @@ from carelake.warehouse.connection import connect, literal, read_pepper, write_l
 from carelake.warehouse.fingerprint import relation_fingerprint
 
 LAYERS = {
-    "features": ["--select", "+path:models/features"],
-    "marts": ["--select", "path:models/marts"],
-    "all": [],
+    "features": ["path:models/staging", "path:models/intermediate", "path:models/features"],
+    "marts": ["path:models/marts"],
 }
+"""What dbt selects; the scores come in between."""
 FEATURES = {"conversations": "features_conversations", "customers": "features_customers"}
 KEPT_FEATURE_FOLDERS = 3
 
@@ -37,12 +37,16 @@ class BuildResult:
 
 
 def build(ctx: Context, layer: str, *, full_refresh: bool = False) -> BuildResult:
-    """Run `dbt build` for one layer: 'features' (and all below), 'marts' or 'all'.
+    """Run `dbt build` for one layer: 'features' (and all below it) or 'marts'.
 
     Raises:
         RunFailed: a model or a blocking test failed; names it and says why.
     """
-    arguments = ["build", *LAYERS[layer]] + (["--full-refresh"] if full_refresh else [])
+    # a test that needs models of both layers runs with the later one
+    arguments = ["build", "--indirect-selection", "buildable", "--select", *LAYERS[layer]]
+    # unit tests prove the SQL, not the data: the test suite runs them
+    arguments += ["--exclude-resource-type", "unit_test"]
+    arguments += ["--full-refresh"] if full_refresh else []
     with write_lock(ctx.home, f"build {layer}"):
         results = _invoke(ctx, arguments)
     nodes = [(r.node.resource_type, r.node.name, r) for r in results]
@@ -80,13 +84,18 @@ def _invoke(ctx: Context, arguments: list[str]) -> list[Any]:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
-    project = ["--project-dir", str(PROJECT / "dbt_project"), "--profiles-dir", str(PROJECT / "dbt_project")]
+    project = [
+        "--project-dir",
+        str(PROJECT / "dbt_project"),
+        "--profiles-dir",
+        str(PROJECT / "dbt_project"),
+    ]
     quiet = ["--quiet", "--no-use-colors", "--log-level-file", "info"]
     try:
         outcome = dbtRunner().invoke([*quiet, *arguments, *project])
     finally:
         # dbt keeps its connection for the life of the process; the next step needs the file
-        DuckDBConnectionManager.close_all_connections()
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
         gc.collect()
     if outcome.exception is not None:
         raise RunFailed(f"dbt: {outcome.exception}") from outcome.exception
@@ -98,7 +107,10 @@ def export_features(ctx: Context) -> Path:
 
     Same features, same folder: nothing is written twice.
     """
-    with write_lock(ctx.home, "export features"), connect(ctx.home, threads=ctx.settings.build_threads) as con:
+    with (
+        write_lock(ctx.home, "export features"),
+        connect(ctx.home, threads=ctx.settings.build_threads) as con,
+    ):
         digest = _digest(con)
         folder = ctx.home.features / digest
         if not folder.exists():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import duckdb
 
 from carelake.settings import Context, Settings
@@ -62,7 +64,10 @@ def _record_settings(con: duckdb.DuckDBPyConnection, settings: Settings) -> None
 
 
 def _replace(
-    con: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[object, ...]] | list[tuple[str, str]], keep: str = "false"
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    rows: Sequence[tuple[object, ...]],
+    keep: str = "false",
 ) -> None:
     con.execute(f"delete from {table} where not ({keep})")
     for row in rows:

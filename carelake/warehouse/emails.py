@@ -8,10 +8,11 @@ import html
 import re
 from collections.abc import Iterator
 from datetime import UTC
-from email.message import EmailMessage
+from email.header import decode_header
+from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 
@@ -71,7 +72,9 @@ def parse_message(raw: bytes) -> dict[str, str | None]:
     Raises:
         ValueError: it has neither sender nor body.
     """
-    message = cast(EmailMessage, email.message_from_bytes(raw, policy=email.policy.default))
+    # compat32 keeps headers as they came and leaves decoding to us: ten times faster than the
+    # default policy, and it never raises on a malformed header
+    message = email.message_from_bytes(raw, policy=email.policy.compat32)
     senders = getaddresses([_header(message, "From") or ""])
     sender = senders[0] if senders else ("", "")
     body = _body(message)
@@ -81,7 +84,9 @@ def parse_message(raw: bytes) -> dict[str, str | None]:
     return {
         "message_id": _identifier(_header(message, "Message-ID")),
         "in_reply_to": _identifier(_header(message, "In-Reply-To")),
-        "references_ids": " ".join(re.findall(r"<([^<>\s]+)>", _header(message, "References") or ""))
+        "references_ids": " ".join(
+            re.findall(r"<([^<>\s]+)>", _header(message, "References") or "")
+        )
         or None,
         "from_address": sender[1] or None,
         "from_name": sender[0] or None,
@@ -95,12 +100,18 @@ def parse_message(raw: bytes) -> dict[str, str | None]:
     }
 
 
-def _header(message: EmailMessage, name: str) -> str | None:
-    try:
-        value = message[name]
-    except Exception:  # malformed headers raise on access under the default policy
-        value = next((v for k, v in message._headers if k.lower() == name.lower()), None)  # type: ignore[attr-defined]
-    return None if value is None else " ".join(str(value).split())
+def _header(message: Message, name: str) -> str | None:
+    """A header in one line, its encoded words decoded."""
+    value = message[name]
+    if value is None:
+        return None
+    text = str(value)
+    if "=?" in text:
+        parts = []
+        for part, charset in decode_header(text):
+            parts.append(_decode(part, charset or "utf-8") if isinstance(part, bytes) else part)
+        text = "".join(parts)
+    return " ".join(text.split())
 
 
 def _identifier(value: str | None) -> str | None:
@@ -123,15 +134,22 @@ def _time(value: str | None) -> str | None:
         return value
 
 
-def _body(message: EmailMessage) -> str:
-    part = message.get_body(preferencelist=("plain", "html"))
-    if part is None:
+def _body(message: Message) -> str:
+    """The text part, else the HTML part as text; attachments are no body."""
+    found: dict[str, Message] = {}
+    for part in message.walk():
+        kind = part.get_content_type()
+        if kind in ("text/plain", "text/html") and part.get_content_disposition() != "attachment":
+            found.setdefault(kind, part)
+    # a message without parts counts as false, so `or` would not do
+    body = found.get("text/plain", found.get("text/html"))
+    if body is None:
         return ""
-    payload = part.get_payload(decode=True)
-    raw = payload if isinstance(payload, bytes) else b""
-    charset = part.get_content_charset() or "utf-8"
-    text = _decode(raw, charset)
-    return _plain_text(text) if part.get_content_subtype() == "html" else text
+    payload = body.get_payload(decode=True)
+    text = _decode(
+        payload if isinstance(payload, bytes) else b"", body.get_content_charset() or "utf-8"
+    )
+    return _plain_text(text) if body.get_content_type() == "text/html" else text
 
 
 def _decode(raw: bytes, charset: str) -> str:
@@ -161,7 +179,7 @@ def _clean(text: str | None) -> str | None:
     return "\n".join(line.rstrip() for line in text.splitlines()).strip() or None
 
 
-def _is_automatic(message: EmailMessage) -> bool:
+def _is_automatic(message: Message) -> bool:
     submitted = (_header(message, "Auto-Submitted") or "no").lower()
     precedence = (_header(message, "Precedence") or "").lower()
     return submitted != "no" or precedence in AUTO_PRECEDENCE

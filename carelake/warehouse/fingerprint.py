@@ -22,6 +22,8 @@ def relation_fingerprint(
     """
     names = [row[0] for row in con.execute(f"describe {relation}").fetchall()]
     kept = ", ".join(ident(name) for name in names if name not in leave_out)
-    row = con.execute(f"select count(*), coalesce(sum(hash({kept})::hugeint), 0) from {relation}").fetchone()
+    row = con.execute(
+        f"select count(*), coalesce(sum(hash({kept})::hugeint), 0) from {relation}"
+    ).fetchone()
     assert row is not None
     return {"rows": int(row[0]), "sum": str(row[1])}

@@ -57,7 +57,9 @@ class _NeedsCare(Exception):
         self.landed = landed
 
 
-def load(ctx: Context, sources: list[str] | None = None, progress: Progress | None = None) -> list[BatchResult]:
+def load(
+    ctx: Context, sources: list[str] | None = None, progress: Progress | None = None
+) -> list[BatchResult]:
     """Load what the ledger lacks.
 
     Args:
@@ -91,7 +93,9 @@ def load(ctx: Context, sources: list[str] | None = None, progress: Progress | No
         return results
 
 
-def load_batch(con: duckdb.DuckDBPyConnection, ctx: Context, source: Source, manifest: Manifest) -> BatchResult:
+def load_batch(
+    con: duckdb.DuckDBPyConnection, ctx: Context, source: Source, manifest: Manifest
+) -> BatchResult:
     """Load one batch, whole or not at all: rows, rejects and ledger together.
 
     A batch the ledger knows already is replaced, which is what a replay is.
@@ -109,7 +113,9 @@ def load_batch(con: duckdb.DuckDBPyConnection, ctx: Context, source: Source, man
             careful.add(fault.landed)
         except duckdb.Error as error:
             con.execute("rollback")
-            raise RunFailed(f"{manifest.batch_id}: cannot be loaded ({first_line(error)})") from error
+            raise RunFailed(
+                f"{manifest.batch_id}: cannot be loaded ({first_line(error)})"
+            ) from error
         except BaseException:
             con.execute("rollback")
             raise
@@ -155,11 +161,18 @@ def _load(
 
 def _forget(con: duckdb.DuckDBPyConnection, source: Source, batch_id: str) -> int:
     """Remove what an earlier load of this batch left, and give its place in the ledger."""
-    known = con.execute("select batch_seq from ops.ledger where batch_id = ?", [batch_id]).fetchone()
+    known = con.execute(
+        "select batch_seq from ops.ledger where batch_id = ?", [batch_id]
+    ).fetchone()
     if known is None:
         last = con.execute("select coalesce(max(batch_seq), 0) from ops.ledger").fetchone()
         return int(last[0]) + 1 if last else 1
-    for table in (f"raw.{source.raw_table}", "ops.structural_rejects", "ops.batch_files", "ops.ledger"):
+    for table in (
+        f"raw.{source.raw_table}",
+        "ops.structural_rejects",
+        "ops.batch_files",
+        "ops.ledger",
+    ):
         con.execute(f"delete from {table} where batch_id = ?", [batch_id])
     return int(known[0])
 
@@ -201,7 +214,15 @@ def _insert(
     columns, relation = dict(mapped.columns), incoming.relation
     if not source.has_id:
         relation, columns[source.id_column] = row_id(source, incoming, file.name)
-    names = [*columns, "attributes", "extra", "source_name", "batch_id", "batch_seq", "extracted_at"]
+    names = [
+        *columns,
+        "attributes",
+        "extra",
+        "source_name",
+        "batch_id",
+        "batch_seq",
+        "extracted_at",
+    ]
     names += ["file_name", "row_number"]
     # texts from the manifest go in as parameters, so that no file name can be read as SQL
     given = [source.name, manifest.batch_id, sequence, manifest.extracted_at, file.name]
@@ -229,7 +250,9 @@ def _count(con: duckdb.DuckDBPyConnection, statement: str, given: list[object]) 
     return int(row[0]) if row else 0
 
 
-def _has_nul(con: duckdb.DuckDBPyConnection, source: Source, manifest: Manifest, file: LandedFile) -> bool:
+def _has_nul(
+    con: duckdb.DuckDBPyConnection, source: Source, manifest: Manifest, file: LandedFile
+) -> bool:
     """Whether a NUL came through in any of our columns: text that no tool downstream reads alike."""
     tests = " or ".join(f"contains({c}, chr(0))" for c in raw_columns(source.raw_table))
     query = f"select exists(from raw.{source.raw_table} where batch_id = ? and file_name = ? and ({tests}))"
@@ -260,17 +283,20 @@ def _record_file(
             "row_number": pa.array([r.row_number for r in loaded.rejects], pa.int64()),
             "line_number": pa.array([r.line_number for r in loaded.rejects], pa.int64()),
             "reason": pa.array([r.reason for r in loaded.rejects], pa.string()),
-            "raw_text": pa.array([r.raw_text.replace("\0", "␀") for r in loaded.rejects], pa.string()),
+            "raw_text": pa.array(
+                [r.raw_text.replace("\0", "␀") for r in loaded.rejects], pa.string()
+            ),
         }
     )
+    con.register("rejected", table)
     con.execute(
         """
         insert into ops.structural_rejects
-        select ?, ?, ?, ?, ?, row_number, line_number, reason, raw_text, null from table
+        select ?, ?, ?, ?, ?, row_number, line_number, reason, raw_text, null from rejected
         """,
         [manifest.batch_id, sequence, source.name, source.raw_table, file.name],
     )
-    del table
+    con.unregister("rejected")
 
 
 def _record_batch(
@@ -304,7 +330,8 @@ def _record_batch(
 def _new_columns(con: duckdb.DuckDBPyConnection, source: Source, columns: list[str]) -> list[str]:
     """Columns that neither the mapping nor an earlier batch of the source had."""
     earlier = con.execute(
-        "select distinct unnest(columns::varchar[]) from ops.ledger where source_name = ?", [source.name]
+        "select distinct unnest(columns::varchar[]) from ops.ledger where source_name = ?",
+        [source.name],
     ).fetchall()
     if not earlier:
         return []
@@ -313,7 +340,9 @@ def _new_columns(con: duckdb.DuckDBPyConnection, source: Source, columns: list[s
 
 
 def _stored_dialect(con: duckdb.DuckDBPyConnection, source: Source) -> Dialect | None:
-    row = con.execute("select csv_dialect from ops.sources where source_name = ?", [source.name]).fetchone()
+    row = con.execute(
+        "select csv_dialect from ops.sources where source_name = ?", [source.name]
+    ).fetchone()
     if row is None or row[0] is None or source.delimiter:
         return None
     return Dialect(**json.loads(row[0]))
@@ -322,4 +351,6 @@ def _stored_dialect(con: duckdb.DuckDBPyConnection, source: Source) -> Dialect |
 def _store_dialect(con: duckdb.DuckDBPyConnection, source: Source, dialect: Dialect | None) -> None:
     if dialect is not None:
         text = json.dumps({"delimiter": dialect.delimiter, "quote": dialect.quote})
-        con.execute("update ops.sources set csv_dialect = ? where source_name = ?", [text, source.name])
+        con.execute(
+            "update ops.sources set csv_dialect = ? where source_name = ?", [text, source.name]
+        )

@@ -67,13 +67,17 @@ class _Finder:
 
     def __call__(self, theirs: str) -> str | None:
         """SQL expression of a column's text, None when the file has no such column."""
-        name = theirs if theirs in self._incoming.columns else self._folded.get(theirs.strip().lower())
+        name = (
+            theirs if theirs in self._incoming.columns else self._folded.get(theirs.strip().lower())
+        )
         if name is not None:
             self.used.add(name)
             return self._incoming.columns[name]
         root, _, rest = theirs.partition(".")
         if rest and self._incoming.json_record and root in self._incoming.columns:
-            path = "$" + "".join("." + json.dumps(part, ensure_ascii=False) for part in theirs.split("."))
+            path = "$" + "".join(
+                "." + json.dumps(part, ensure_ascii=False) for part in theirs.split(".")
+            )
             return f"json_extract_string({self._incoming.json_record}, {literal(path)})"
         return None
 
@@ -88,6 +92,9 @@ def _ours(source: Source, ours: str, find: _Finder) -> str:
         text = f"coalesce({text}, {literal(source.constants[ours])})"
     if source.values.get(ours):
         text = _case(text, source.values[ours])
+    if ours.endswith("_id") or ours == "in_reply_to":
+        # tools that read a number column with gaps write its ids as 1234.0
+        text = f"case when ends_with({text}, '.0') then regexp_replace({text}, '^(\\d+)\\.0$', '\\1') else {text} end"
     if ours in TIME_COLUMNS:
         text = time_text(text, source.time_formats(ours), source.timezone)
     return text
@@ -95,7 +102,8 @@ def _ours(source: Source, ours: str, find: _Finder) -> str:
 
 def _case(text: str, values: dict[str, str]) -> str:
     whens = " ".join(
-        f"when {literal(theirs.strip().lower())} then {literal(ours)}" for theirs, ours in values.items()
+        f"when {literal(theirs.strip().lower())} then {literal(ours)}"
+        for theirs, ours in values.items()
     )
     return f"case lower({text}) {whens} else {text} end"
 
@@ -125,7 +133,9 @@ def time_text(text: str, formats: list[str], timezone: str) -> str:
 def _object(members: dict[str, str | None]) -> str:
     if not members:
         return "null::json"
-    pairs = ", ".join(f"{literal(name)}, {text or 'null::varchar'}" for name, text in members.items())
+    pairs = ", ".join(
+        f"{literal(name)}, {text or 'null::varchar'}" for name, text in members.items()
+    )
     return f"json_object({pairs})"
 
 

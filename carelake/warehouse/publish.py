@@ -76,7 +76,11 @@ def publish(ctx: Context, *, release: bool = False) -> PublishResult:
         _point_to(home, version)
         _forget_old(home, ctx.settings.kept_versions)
         return PublishResult(
-            True, version, f"version {version}: {len(tables)} marts", len(tables), sum(tables.values())
+            True,
+            version,
+            f"version {version}: {len(tables)} marts",
+            len(tables),
+            sum(tables.values()),
         )
 
 
@@ -89,11 +93,16 @@ def rollback(ctx: Context) -> PublishResult:
     home = ctx.home
     with write_lock(home, "rollback"):
         current = current_version(home)
-        earlier = [version for version in versions(home) if current is not None and version < current]
+        earlier = [
+            version for version in versions(home) if current is not None and version < current
+        ]
         if not earlier:
-            raise RunFailed("there is no earlier version to go back to; `carelake status` lists them")
+            raise RunFailed(
+                "there is no earlier version to go back to; `carelake status` lists them"
+            )
         (home.published / HOLD).write_text(
-            f"rolled back from version {current} on {now_utc():%Y-%m-%d %H:%M} UTC\n", encoding="utf-8"
+            f"rolled back from version {current} on {now_utc():%Y-%m-%d %H:%M} UTC\n",
+            encoding="utf-8",
         )
         _point_to(home, earlier[-1])
         return PublishResult(
@@ -241,7 +250,9 @@ def _write_meta(
     con.execute(f"attach {literal(str(draft / 'marts.duckdb'))} as out")
     try:
         con.execute("create schema out.meta")
-        con.execute("create table out.meta.uncounted_columns (table_name varchar, column_name varchar)")
+        con.execute(
+            "create table out.meta.uncounted_columns (table_name varchar, column_name varchar)"
+        )
         for table, columns in sorted(excluded.items()):
             for column in sorted(columns):
                 con.execute("insert into out.meta.uncounted_columns values (?, ?)", [table, column])
@@ -260,13 +271,18 @@ def _write_private(con: duckdb.DuckDBPyConnection, draft: Path) -> None:
     con.execute(f"attach {literal(str(draft / 'private.duckdb'))} as private_out")
     try:
         for name, model in PRIVATE.items():
-            con.execute(f"create table private_out.{name} as from intermediate.{model} order by all")
+            con.execute(
+                f"create table private_out.{name} as from intermediate.{model} order by all"
+            )
     finally:
         con.execute("detach private_out")
 
 
 def _audit(
-    path: Path, excluded: dict[str, frozenset[str]], fingerprint: dict[str, Any], tables: dict[str, int]
+    path: Path,
+    excluded: dict[str, frozenset[str]],
+    fingerprint: dict[str, Any],
+    tables: dict[str, int],
 ) -> None:
     """Open the new file as a reader would, and compare it with what was to be published."""
     with duckdb.connect(str(path), read_only=True) as con:
@@ -275,7 +291,9 @@ def _audit(
         for name, rows in tables.items():
             row = con.execute(f"select count(*) from marts.{name}").fetchone()
             if row is None or row[0] != rows:
-                raise RunFailed(f"audit: {name} has not the rows it should have; nothing was published")
+                raise RunFailed(
+                    f"audit: {name} has not the rows it should have; nothing was published"
+                )
     for name, expected in fingerprint.items():
         if found[name] != expected:
             raise RunFailed(f"audit: {name} differs from the warehouse; nothing was published")

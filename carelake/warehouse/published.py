@@ -46,7 +46,9 @@ def read_only(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
         con.close()
 
 
-def marts_fingerprint(con: duckdb.DuckDBPyConnection, volatile: dict[str, frozenset[str]]) -> dict[str, Any]:
+def marts_fingerprint(
+    con: duckdb.DuckDBPyConnection, volatile: dict[str, frozenset[str]]
+) -> dict[str, Any]:
     """Fingerprint of every mart, by name.
 
     Args:

@@ -13,7 +13,14 @@ import pyarrow as pa
 
 from carelake.source_list import Source
 from carelake.warehouse.connection import first_line, ident, literal
-from carelake.warehouse.csv_repair import RAW_TEXT_LIMIT, Dialect, open_plain, repair, shifts, to_utf8
+from carelake.warehouse.csv_repair import (
+    RAW_TEXT_LIMIT,
+    Dialect,
+    open_plain,
+    repair,
+    shifts,
+    to_utf8,
+)
 from carelake.warehouse.emails import read_mbox
 from carelake.warehouse.incoming import Incoming, Reject, UnreadableFile
 
@@ -94,13 +101,12 @@ class Reader:
         steps = shifts(rejects)
         if steps:
             table = pa.table({"start": [s for s, _ in steps], "shift": [n for _, n in steps]})
-            self.con.execute("create or replace temp table carelake_shifts as from table")
+            self._temporary("carelake_shifts", table)
             incoming.relation = (
                 f"(select r.*, r.__row + coalesce(s.shift, 0) as __physical from {incoming.relation}"
                 " as r asof left join carelake_shifts as s on r.__row >= s.start)"
             )
             incoming.row_number = "__physical"
-            del table
         return replace(incoming, rejects=rejects)
 
     def _csv_relation(self, path: Path, names: list[str], *, fast: bool) -> Incoming:
@@ -187,8 +193,7 @@ class Reader:
             raise UnreadableFile(f"cannot be read to its end: {error}") from error
         # a cut line, and one with a byte that is no text, is invalid JSON and rejected as such
         table = pa.table({"__row": numbers, "__json": [_printable(text) for text in texts]})
-        self._stage("select * from table")
-        del table
+        self._temporary("carelake_records", table)
 
     def _json(self, path: Path) -> Incoming:
         place = "$"
@@ -203,14 +208,21 @@ class Reader:
             return _nothing()
         if found[1] is None:
             raise UnreadableFile(f"has nothing at records_path '{self.source.records_path}'")
-        items = f"json_extract(json, {literal(place + '[*]')})" if found[1] == "ARRAY" else (
-            f"[json_extract(json, {literal(place)})]"
+        items = (
+            f"json_extract(json, {literal(place + '[*]')})"
+            if found[1] == "ARRAY"
+            else (f"[json_extract(json, {literal(place)})]")
         )
         self._stage(
             f"select row_number() over () as __row, record::varchar as __json from "
             f"(select unnest({items}) as record from {document})"
         )
         return self._records()
+
+    def _temporary(self, name: str, table: pa.Table) -> None:
+        self.con.register("arriving", table)
+        self.con.execute(f"create or replace temp table {name} as from arriving")
+        self.con.unregister("arriving")
 
     def _stage(self, query: str) -> None:
         self.con.execute(f"create or replace temp table carelake_records as {query}")
@@ -256,13 +268,14 @@ class Reader:
         relation = f"read_xlsx({literal(str(path))}, header = {self.source.header}{sheet})"
         names = [row[0] for row in self.con.execute(f"describe from {relation}").fetchall()]
         columns = {name: f"{ident(name)}::varchar" for name in names}
-        return Incoming(f"(select row_number() over () as __row, * from {relation})", columns, "__row")
+        return Incoming(
+            f"(select row_number() over () as __row, * from {relation})", columns, "__row"
+        )
 
     def _mbox(self, path: Path) -> Incoming:
         table, rejects = read_mbox(path)
-        self._stage("select * from table")
+        self._temporary("carelake_records", table)
         columns = {name: ident(name) for name in table.column_names if name != "__row"}
-        del table
         return Incoming("carelake_records", columns, "__row", rejects)
 
 

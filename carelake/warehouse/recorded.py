@@ -69,12 +69,15 @@ def record_checks(con: duckdb.DuckDBPyConnection, layer: str, results: Sequence[
         con.execute(f"insert into ops.check_results by name select {marks}", list(row.values()))
 
 
-def hold_batches(con: duckdb.DuckDBPyConnection, reasons: dict[str, str], checked_at: dt.datetime) -> None:
+def hold_batches(
+    con: duckdb.DuckDBPyConnection, reasons: dict[str, str], checked_at: dt.datetime
+) -> None:
     """Mark every new batch as checked, and those with a reason as held."""
     con.execute("begin")
     for batch_id, reason in reasons.items():
         con.execute(
-            "update ops.ledger set status = 'held', held_reason = ? where batch_id = ?", [reason, batch_id]
+            "update ops.ledger set status = 'held', held_reason = ? where batch_id = ?",
+            [reason, batch_id],
         )
     con.execute(
         "update ops.ledger set checked_at = ? where checked_at is null and status in ('loaded', 'held')",
@@ -106,7 +109,9 @@ def news_marker(con: duckdb.DuckDBPyConnection, ctx: Context) -> str:
     """
     digest = hashlib.sha256()
     # with its load time, so that a replayed batch is news
-    ledger = con.execute("select batch_id, status, loaded_at from ops.ledger order by batch_id").fetchall()
+    ledger = con.execute(
+        "select batch_id, status, loaded_at from ops.ledger order by batch_id"
+    ).fetchall()
     decided = con.execute(
         "select max(decision_id) from ml.model_decisions where decision = 'promoted'"
     ).fetchall()

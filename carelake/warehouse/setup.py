@@ -7,7 +7,13 @@ from pathlib import Path
 from carelake.errors import ConfigError
 from carelake.settings import Context, Home
 from carelake.warehouse.configuration import record_configuration
-from carelake.warehouse.connection import connect, install_extensions, make_pepper, open_file, write_lock
+from carelake.warehouse.connection import (
+    connect,
+    install_extensions,
+    make_pepper,
+    open_file,
+    write_lock,
+)
 from carelake.warehouse.schema import create_recorded_tables
 
 

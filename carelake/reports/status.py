@@ -1,0 +1,110 @@
+"""`carelake status`: what is published, how fresh each source is, what the last run did."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import duckdb
+
+from carelake.errors import RunFailed
+from carelake.settings import Context, Home
+
+
+def read_status(home: Home) -> dict[str, Any]:
+    """The state of a home, from `ops.duckdb` and the published folder; reads nothing private.
+
+    Returns:
+        `published`, `sources` (one row per source), `last_run` (one row per step) and `blocked`.
+
+    Raises:
+        RunFailed: nothing ran in this home yet.
+    """
+    if not home.ops.exists():
+        raise RunFailed(f"{home.ops}: nothing ran yet; run `carelake run`")
+    with duckdb.connect(str(home.ops), read_only=True) as con:
+        con.execute("set TimeZone = 'UTC'")
+        return {
+            "published": _published(home),
+            "blocked": _value(con, "select value from state where key = 'publish_blocked'") or None,
+            "sources": _rows(con, SOURCES),
+            "last_run": _rows(con, LAST_RUN),
+        }
+
+
+SOURCES = """
+    with attempts as (select source, outcome, message, "at" from extracts),
+    accounts as (
+        select source_name, count(*) as batches, sum(n_physical) as physical, sum(n_raw) as raw,
+            sum(n_structural_rejects) as rejects, count(*) filter (status = 'held') as held,
+            string_agg(held_reason, '; ' order by batch_id) filter (status = 'held') as held_reason,
+            max(loaded_at) as loaded_at
+        from ledger group by source_name
+    ),
+    final as (
+        select coalesce(source_name, source) as source, coalesce(batches, 0) as batches,
+            coalesce(physical, 0)::bigint as records, coalesce(raw, 0)::bigint as loaded,
+            coalesce(rejects, 0)::bigint as rejects, coalesce(held, 0) as held,
+            loaded_at::varchar as last_loaded,
+            concat_ws('; ', held_reason, case when outcome = 'failed' then message end) as note
+        from accounts full join attempts on source_name = source
+    )
+    select * from final order by source
+"""
+LAST_RUN = """
+    with last as (select run_id from steps order by started_at desc limit 1),
+    final as (
+        select step, outcome, seconds, rows, detail from steps
+        where run_id = (select run_id from last) order by started_at
+    )
+    select * from final
+"""
+
+
+def print_status(ctx: Context, *, as_json: bool = False) -> None:
+    """Print a home's state as tables, or as JSON."""
+    from carelake.reports.tables import print_rows
+
+    state = read_status(ctx.home)
+    if as_json:
+        print(json.dumps(state, ensure_ascii=False, indent=1, default=str))
+        return
+    published = state["published"]
+    if published["version"] is None:
+        print("nothing is published yet")
+    else:
+        print(
+            f"published version {published['version']} of {published['kept']} kept · {published['file']}"
+        )
+    if published["held"]:
+        print(f"publishing is held: {published['held']}; end it with `carelake publish --release`")
+    if state["blocked"]:
+        print(f"publishing is stopped by a gate: {state['blocked']}")
+    for title, key in (("sources", "sources"), ("last run", "last_run")):
+        rows = state[key]
+        print(f"\n{title}")
+        if rows:
+            print_rows(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _published(home: Home) -> dict[str, Any]:
+    link = home.published / "current"
+    hold = home.published / "HOLD"
+    kept = [path for path in (home.published / "versions").glob("[0-9]*") if path.name.isdigit()]
+    return {
+        "version": int(link.resolve().name) if link.exists() else None,
+        "kept": len(kept),
+        "file": str(link / "marts.duckdb"),
+        "held": hold.read_text(encoding="utf-8").strip() if hold.exists() else None,
+    }
+
+
+def _rows(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    result = con.execute(query)
+    names = [column[0] for column in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _value(con: duckdb.DuckDBPyConnection, query: str) -> Any:
+    row = con.execute(query).fetchone()
+    return row[0] if row else None
