@@ -1,7 +1,12 @@
-"""Reason templates: `{column}`, `{column:percent}` and `{column:duration}`, turned into SQL."""
+"""Reason templates, turned into SQL.
+
+`{column}` is a value, `{column:percent}` and `{column:duration}` (minutes) a value in words. A part in
+square brackets is left out when a value in it is missing: `Rated {survey_score}[ for '{category}']`.
+"""
 
 from __future__ import annotations
 
+import re
 from string import Formatter
 
 NUMBERS = ("decimal", "integer", "bigint")
@@ -33,12 +38,26 @@ def placeholders(template: str) -> list[tuple[str, str]]:
 def template_sql(template: str, types: dict[str, str]) -> str:
     """An SQL expression that fills a template from a row with the columns `types` names."""
     pieces = []
-    for text, column, style, _ in Formatter().parse(template):
+    for position, part in enumerate(re.split(r"\[([^\[\]]*)\]", template)):
+        is_optional = position % 2 == 1
+        values = _part_sql(part, types, "" if is_optional else "unknown")
+        if values:
+            joined = " || ".join(values)
+            pieces.append(f"coalesce({joined}, '')" if is_optional else joined)
+    return " || ".join(pieces) or "''"
+
+
+def _part_sql(part: str, types: dict[str, str], missing: str) -> list[str]:
+    pieces = []
+    for text, column, style, _ in Formatter().parse(part):
         if text:
             pieces.append(text_literal(text))
         if column is not None:
-            pieces.append(_value_sql(column, style or "", types[column]))
-    return " || ".join(pieces) or "''"
+            value = _value_sql(column, style or "", types[column])
+            pieces.append(
+                f"coalesce({value}, {text_literal(missing)})" if missing else f"({value})"
+            )
+    return pieces
 
 
 def text_literal(text: str) -> str:
@@ -64,4 +83,4 @@ def _value_sql(column: str, style: str, sql_type: str) -> str:
         shown = f"if({column}, 'yes', 'no')"
     else:
         shown = f"{column}::varchar"
-    return f"coalesce({shown}, 'unknown')"
+    return shown

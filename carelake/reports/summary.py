@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-SHOWN_REASONS = 12
+SHOWN_REASONS = 4
+"""Reasons per source; all are in `rejected_rows`."""
 SHOWN_FOLLOW_UPS = 5
 
 
@@ -283,7 +284,7 @@ def print_run_summary(ctx: Context, console: Console | None = None) -> None:
     if console is None:
         console = Console()
         if not console.is_terminal:
-            console = Console(width=240)
+            console = Console(width=320)
     plain = not console.is_terminal
     _print_accounts(console, summary, plain)
     _print_gates(console, summary)
@@ -331,13 +332,17 @@ def _print_accounts(console: Console, summary: RunSummary, plain: bool) -> None:
     console.print(table)
     if summary.rejects:
         _heading(console, "Rejected, by source and reason")
-        table = _table(plain, "source", ">rows", "reason")
-        for reject in summary.rejects[:SHOWN_REASONS]:
-            table.add_row(reject.source_name, f"{reject.n_rows:,}", _cell(reject.reason))
+        table = _table(plain, "source", ">rows", "reasons")
+        for source in dict.fromkeys(reject.source_name for reject in summary.rejects):
+            found = [reject for reject in summary.rejects if reject.source_name == source]
+            reasons = [f"{reject.reason} ({reject.n_rows:,})" for reject in found[:SHOWN_REASONS]]
+            if len(found) > SHOWN_REASONS:
+                reasons.append(
+                    f"{len(found) - SHOWN_REASONS} more: carelake quarantine show {source}"
+                )
+            n_rows = sum(reject.n_rows for reject in found)
+            table.add_row(source, f"{n_rows:,}", _cell("; ".join(reasons)))
         console.print(table)
-        if len(summary.rejects) > SHOWN_REASONS:
-            left = len(summary.rejects) - SHOWN_REASONS
-            _say(console, f"and {left} more reasons: carelake quarantine list")
 
 
 def _figures(row: SourceRow) -> tuple[int, ...]:
@@ -375,14 +380,15 @@ def _print_models(console: Console, summary: RunSummary, plain: bool) -> None:
         plain, "model", ">champion", "metric", ">champion's", ">owner's recipe", "tested on"
     )
     for row in summary.models:
-        tested = f"{row.n_test:,} rows, {row.split}" if row.n_test else row.split
+        split = (row.split or "").removeprefix("none: ")
+        tested = f"{row.n_test:,} rows, {split}" if row.n_test else split
         table.add_row(
             row.model_name,
             f"v{row.version}" if row.version else "none",
             row.metric,
             _measure(row.value),
             _measure(row.baseline),
-            _cell(tested or ""),
+            _cell(tested),
         )
     console.print(table)
     for row in summary.models:

@@ -10,7 +10,9 @@ with final as (
             where (kind = 'csat' and abs(satisfaction - (score - 1) / 4) > 0.001)
             or (kind = 'nps' and abs(satisfaction - score / 10) > 0.001)
         ) as n_wrongly_scaled,
-        (count(*) - count(conversation_key)) / count(*) as unattached_share,
+        -- nps asks about the company, not about a conversation
+        case when kind != 'nps' then (count(*) - count(conversation_key)) / count(*) end
+            as unattached_share,
         case when count(*) >= 30 then count(distinct score) end as n_distinct_scores,
     from marts.fct_survey_responses
     group by 1, 2

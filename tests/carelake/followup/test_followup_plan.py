@@ -311,18 +311,19 @@ def test_the_shipped_rules_find_their_cases(company: Any, tmp_path: Any) -> None
     plan(company.con, load_rules(tmp_path), as_of=AS_OF)
 
     assert company.queue("customer_key, reason_code, reason, channel") == [
-        ("waits", "unanswered", "No answer for 3 days on email: 'delivery'", "email"),
+        ("waits", "unanswered", "No answer for 3 days on email about 'delivery'", "email"),
         ("rated", "bad_survey", "Rated csat 2 after contact by email about 'delivery'", "phone"),
         (
             "again",
             "reopened",
-            "Came back about 'delivery' on email: the matter was not solved the first time",
+            "Came back on email about 'delivery': the matter was not solved the first time",
             "email",
         ),
         (
             "fears",
             "likely_unhappy",
-            "Waited 3 h on email for 'delivery', no survey answer; satisfied with a chance of 31 %",
+            "Satisfied with a chance of 31 % after contact by email about 'delivery', "
+            "3 h to our first reply; weighs most: slow reply",
             "email",
         ),
         ("gone", "win_back", "4 orders worth 1234.5, none for 151 days", "email"),

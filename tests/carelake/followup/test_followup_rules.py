@@ -84,6 +84,8 @@ def test_the_company_s_rules_win_over_the_shipped_ones(tmp_path: Path) -> None:
         ("'{x}' || {{1}}", "varchar", "'it''s'", "'it's' || {1}"),
         ("{x}", "varchar", "null", "unknown"),
         ("{x:duration}", "decimal(18, 3)", "null", "unknown"),
+        ("a[ b {x}] c", "varchar", "'d'", "a b d c"),
+        ("a[ b {x}] c", "varchar", "null", "a c"),
     ],
 )
 def test_values_are_written_as_a_person_would(
