@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import gc
 import json
 import os
 import random
@@ -272,10 +272,16 @@ class Dbt:
 
     def __call__(self, *arguments: str) -> dict[str, str]:
         """Run one dbt command; gives node name -> status, and fails on a failed node."""
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
         from dbt.cli.main import dbtRunner
 
         place = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-        outcome = dbtRunner().invoke([*arguments, *place, "--quiet"])
+        try:
+            outcome = dbtRunner().invoke(["--quiet", *arguments, *place])
+        finally:
+            # dbt keeps its connection for the life of the process; the queries need the file
+            DuckDBConnectionManager.close_all_connections()
+            gc.collect()
         if outcome.exception:
             raise outcome.exception
         results = {result.node.name: str(result.status) for result in outcome.result}
@@ -334,7 +340,3 @@ def rebuilt_fingerprints(dbt: Dbt) -> tuple[dict[str, Any], dict[str, Any]]:
     dbt.warehouse.write_bytes(kept)
     return first, second
 
-
-def utc(text: str) -> dt.datetime:
-    """A time as DuckDB gives it."""
-    return dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
