@@ -157,13 +157,13 @@ def _conversation(
     impatience = max(0.3, 1.0 - 0.5 * person.patience)
     satisfaction = (
         0.45
-        + 1.7 * mood
+        + 1.9 * mood
         - 1.15 * impatience * max(-1.2, min(2.0, math.log(wait_ratio)))
         + {"solved_first": 0.9, "solved_later": -0.4, "reopened": -1.9, "open": -1.9}[outcome]
         + 0.4 * agent.skill
         + 0.8 * NEED_EFFECT[need]
     )
-    felt = satisfaction + 0.6 * _logistic(rng)
+    felt = satisfaction + 0.5 * _logistic(rng)
     conversation = Conversation(
         number=0, person=person, agent=agent, channel=channel, need=need, opened_at=opened_at,
         wait_minutes=wait, outcome=outcome, mood=mood, severity=severity,
@@ -274,7 +274,8 @@ def _come_back(rng: random.Random, talk: Conversation, pause: float) -> None:
         talk.closed_at = None
         talk.turns = [turn for turn in talk.turns if turn.role != "closing"]
     if talk.outcome == "reopened" and talk.closed_at and talk.channel != "in_person":
-        now = after(talk.closed_at, rng.uniform(700, 3600))
+        patient = 7200 if talk.channel in ("email", "social") else 3600
+        now = after(talk.closed_at, rng.uniform(700, patient))
         on_phone = talk.channel == "phone"
         seconds = round(rng.lognormvariate(5.2, 0.5)) if on_phone else 0
         talk.turns.append(Turn(now, True, "return", seconds))

@@ -132,7 +132,11 @@ def _versions(company: Company, spoken: Spoken) -> list[Record]:
     ]
     stage = "已解决" if closed else "处理中"
     if came_back:
-        stage = rng.choice(["重新打开", "已关闭"])
+        # some agents close the case anew, some leave it as it was closed first
+        stage = rng.choice(["重新打开", "已关闭", "已关闭"])
+        if stage == "已关闭":
+            last = max(came_back)
+            closed = min(end, after(last, talk.turns[-1].seconds / 60 + 1))
     modified = max(
         [first, *came_back, *([closed] if closed else []),
          *([survey.answered_at] if survey else [])]
