@@ -28,7 +28,7 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
-from ml.features import TEXT, InputSpec
+from ml.features import TEXT, InputSpec, conform
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -51,16 +51,23 @@ class Calibrated(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         slope: of the correction, positive.
         intercept: of the correction.
         centre: mean contribution per group of inputs on the training rows, for `ml.reasons`.
+        columns: input name -> "text" or "number"; what a caller leaves out counts as missing.
     """
 
     def __init__(
-        self, model: Any, slope: float = 1.0, intercept: float = 0.0, centre: Any = None
+        self,
+        model: Any,
+        slope: float = 1.0,
+        intercept: float = 0.0,
+        centre: Any = None,
+        columns: dict[str, str] | None = None,
     ) -> None:
         """Keep the parameters as they are, as scikit-learn asks."""
         self.model = model
         self.slope = slope
         self.intercept = intercept
         self.centre = centre
+        self.columns = columns
 
     def fit(self, inputs: pd.DataFrame, labels: Array) -> Self:
         """Fit the inner model again; the correction stays."""
@@ -78,13 +85,21 @@ class Calibrated(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_proba(self, inputs: pd.DataFrame) -> Array:
         """Chances of (not satisfied, satisfied), rows x 2."""
+        if self.columns:
+            inputs = conform(inputs, self.columns)
         chances = self.model.predict_proba(inputs)[:, 1]
-        satisfied = expit(self.slope * _logits(chances) + self.intercept)
+        satisfied = corrected(chances, self.slope, self.intercept)
         return np.column_stack([1 - satisfied, satisfied])
 
     def predict(self, inputs: pd.DataFrame) -> Array:
         """1 where satisfaction is the likelier answer."""
         return (self.predict_proba(inputs)[:, 1] >= 0.5).astype(int)
+
+
+def corrected(chances: Array, slope: float, intercept: float) -> Array:
+    """Chances after the correction of `Calibrated`."""
+    honest: Array = expit(slope * _logits(chances) + intercept)
+    return honest
 
 
 def calibration(labels: Array, chances: Array) -> tuple[float, float]:

@@ -27,8 +27,9 @@ class Gain:
         return self.lower > 0
 
 
-def measure(labels: Array, chances: Array) -> dict[str, float]:
-    """ROC AUC, macro-F1 at the best-known threshold 0.5, Brier, log loss, average precision, n."""
+def measure(labels: Array, chances: Array, threshold: float = 0.5) -> dict[str, float]:
+    """ROC AUC, Brier, log loss, average precision; macro-F1 and accuracy at a threshold; n."""
+    said = chances >= threshold
     from sklearn.metrics import (
         average_precision_score,
         brier_score_loss,
@@ -39,14 +40,23 @@ def measure(labels: Array, chances: Array) -> dict[str, float]:
 
     return {
         "roc_auc": float(roc_auc_score(labels, chances)),
-        "macro_f1": float(f1_score(labels, chances >= 0.5, average="macro", zero_division=0.0)),
+        "macro_f1": float(f1_score(labels, said, average="macro", zero_division=0.0)),
         "brier": float(brier_score_loss(labels, chances)),
         "log_loss": float(log_loss(labels, chances, labels=[0, 1])),
         "average_precision_unsatisfied": float(average_precision_score(1 - labels, 1 - chances)),
-        "accuracy": float(np.mean((chances >= 0.5) == (labels == 1))),
+        "accuracy": float(np.mean(said == (labels == 1))),
         "satisfied_share": float(np.mean(labels)),
         "n": float(len(labels)),
     }
+
+
+def best_threshold(labels: Array, chances: Array) -> float:
+    """The chance from which on "satisfied" gives the best macro-F1 on these rows, two decimals."""
+    from sklearn.metrics import f1_score
+
+    tried = np.arange(0.05, 1.0, 0.01).round(2)
+    scores = [f1_score(labels, chances >= at, average="macro", zero_division=0.0) for at in tried]
+    return float(tried[int(np.argmax(scores))])
 
 
 def auc_gain(labels: Array, chances: Array, others: Array, seed: int) -> Gain:

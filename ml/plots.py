@@ -15,17 +15,21 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+# Below this (log scale) segments are alike in a column, and its colours stay pale.
+LEAST_SPREAD = 0.2
 BLUE, GREY, RED, INK, PALE = "#1f6fb2", "#9aa5b1", "#c8553d", "#27313b", "#e4e8ec"
 
 
-def hold_out(labels: Array, chances: Array, baseline: Array, title: str) -> Figure:
+def hold_out(
+    labels: Array, chances: Array, baseline: Array, threshold: float, title: str
+) -> Figure:
     """ROC, precision-recall of the unsatisfied, calibration and confusion on the hold-out rows."""
     figure = _figure(10.5, 9.2)
     axes = figure.subplots(2, 2)
     _roc(axes[0, 0], labels, chances, baseline)
     _precision_recall(axes[0, 1], labels, chances, baseline)
     _calibration(axes[1, 0], labels, chances)
-    _confusion(axes[1, 1], labels, chances)
+    _confusion(axes[1, 1], labels, chances, threshold)
     figure.suptitle(title, x=0.02, ha="left", fontsize=14, color=INK, fontweight="bold")
     return figure
 
@@ -35,11 +39,19 @@ def candidates(names: list[str], values: list[float], chosen: str) -> Figure:
     figure = _figure(8, 0.9 + 0.42 * len(names))
     axis: Axes = figure.subplots()
     order = np.argsort(values, kind="stable")
-    colours = [BLUE if names[place] == chosen else PALE for place in order]
-    axis.barh([names[place] for place in order], [values[place] for place in order], color=colours)
     for row, place in enumerate(order):
-        axis.text(values[place] + 0.002, row, f"{values[place]:.3f}", va="center", color=INK)
-    axis.set_xlim(max(0.0, min([0.5, *values]) - 0.02), min(1.0, max(values) + 0.05))
+        colour = BLUE if names[place] == chosen else GREY
+        axis.scatter(values[place], row, color=colour, s=70, zorder=3)
+        axis.annotate(
+            f"{values[place]:.3f}",
+            (values[place], row),
+            xytext=(9, 0),
+            textcoords="offset points",
+            va="center",
+            color=INK,
+        )
+    axis.set_yticks(range(len(names)), [names[place] for place in order])
+    axis.margins(x=0.2, y=0.1)
     _label(axis, "Candidates on the inner validation rows", "ROC AUC", "")
     return figure
 
@@ -78,7 +90,7 @@ def segment_profile(profile: pd.DataFrame, names: list[str], sizes: list[int]) -
     # Heavy-tailed columns would leave all colour to one segment: compare on the log scale.
     logs = np.arcsinh(np.nan_to_num(values))
     spread = logs.std(axis=0)
-    colours = (logs - logs.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    colours = (logs - logs.mean(axis=0)) / np.maximum(spread, LEAST_SPREAD)
     figure = _figure(2.6 + 1.02 * shown.shape[1], 2.3 + 0.6 * len(names))
     axis: Axes = figure.subplots()
     axis.imshow(colours, cmap="RdBu_r", vmin=-2, vmax=2, aspect="auto", alpha=0.75)
@@ -181,8 +193,8 @@ def _calibration(axis: Axes, labels: Array, chances: Array) -> None:
     )
 
 
-def _confusion(axis: Axes, labels: Array, chances: Array) -> None:
-    said = (chances >= 0.5).astype(int)
+def _confusion(axis: Axes, labels: Array, chances: Array, threshold: float) -> None:
+    said = (chances >= threshold).astype(int)
     counts = np.array([[int(((labels == a) & (said == p)).sum()) for p in (0, 1)] for a in (0, 1)])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1.25)
@@ -200,7 +212,9 @@ def _confusion(axis: Axes, labels: Array, chances: Array) -> None:
         )
     axis.set_xticks([0, 1], ["not satisfied", "satisfied"])
     axis.set_yticks([0, 1], ["not satisfied", "satisfied"])
-    _label(axis, "Confusion at 0.5 (share of the actual)", "model said", "customer said")
+    _label(
+        axis, f"Confusion at {threshold:.2f} (share of the actual)", "model said", "customer said"
+    )
     axis.grid(visible=False)
     axis.spines[:].set_visible(False)
 

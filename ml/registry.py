@@ -67,31 +67,22 @@ class Registry:
 
     @contextmanager
     def run(self, experiment: str, name: str, tags: dict[str, str], note: str) -> Iterator[Any]:
-        """A parent run of MLflow's fluent interface that leaves no global state behind."""
-        before = os.environ.get("MLFLOW_TRACKING_URI")
+        """A parent run, active while the block lasts."""
         # The requirements are pinned from this very environment: nothing to compare, half a second.
         os.environ["MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK"] = "true"
-        mlflow.set_tracking_uri(self.home.mlflow_uri)
-        mlflow.set_registry_uri(self.home.mlflow_uri)
-        try:
-            with mlflow.start_run(
-                experiment_id=self._experiment(experiment),
-                run_name=name,
-                tags=tags,
-                description=note,
-            ) as active:
-                yield active
-        finally:
-            mlflow.set_tracking_uri(before or "")
-            mlflow.set_registry_uri("")
-            if before is not None:
-                os.environ["MLFLOW_TRACKING_URI"] = before
+        self._here()
+        with mlflow.start_run(
+            experiment_id=self._experiment(experiment), run_name=name, tags=tags, description=note
+        ) as active:
+            yield active
 
     def child(
         self, name: str, params: dict[str, Any], metrics: dict[str, float], tags: dict[str, str]
     ) -> None:
         """A nested run with figures only."""
-        with mlflow.start_run(run_name=name, nested=True, tags=tags):
+        parent = mlflow.active_run()
+        experiment = parent.info.experiment_id if parent else None
+        with mlflow.start_run(run_name=name, nested=True, tags=tags, experiment_id=experiment):
             mlflow.log_params(params)
             mlflow.log_metrics(metrics)
 
@@ -177,11 +168,9 @@ class Registry:
         Raises:
             UntrustedModel: no digest recorded, or the files differ from it.
         """
-        folder = Path(
-            mlflow.artifacts.download_artifacts(
-                f"models:/{found.name}/{found.version}", tracking_uri=self.home.mlflow_uri
-            )
-        )
+        self._here()
+        address = f"models:/{found.name}/{found.version}"
+        folder = Path(mlflow.artifacts.download_artifacts(address))
         expected = found.tags.get("artifact_sha256")
         if expected is None or folder_digest(folder) != expected:
             raise UntrustedModel(
@@ -202,6 +191,11 @@ class Registry:
             columns=columns,
             metadata=dict(described.metadata or {}),
         )
+
+    def _here(self) -> None:
+        """MLflow's fluent calls work on a global address: make it this home's before each use."""
+        mlflow.set_tracking_uri(self.home.mlflow_uri)
+        mlflow.set_registry_uri(self.home.mlflow_uri)
 
     def _experiment(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)

@@ -53,6 +53,7 @@ def log_satisfaction(
             "time_budget_seconds": settings.ml.time_budget_seconds,
             "calibration_slope": round(trained.model.slope, 4),
             "calibration_intercept": round(trained.model.intercept, 4),
+            "threshold": trained.threshold,
             "has_text": trained.spec.has_text,
             "categories": ", ".join(trained.spec.categories),
             "numbers": ", ".join(trained.spec.numbers),
@@ -82,7 +83,9 @@ def log_satisfaction(
         )
     title = f"before_survey on {len(trained.labels):,} held-out rows ({trained.split.kind})"
     mlflow.log_figure(
-        plots.hold_out(trained.labels, trained.chances, trained.baseline_chances, title),
+        plots.hold_out(
+            trained.labels, trained.chances, trained.baseline_chances, trained.threshold, title
+        ),
         "plots/hold_out.png",
     )
     names = [candidate.name for candidate in trained.candidates]

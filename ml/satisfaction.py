@@ -21,12 +21,13 @@ from ml.estimators import (
     Calibrated,
     blend,
     calibration,
+    corrected,
     linear,
     linear_inputs,
     tree_inputs,
     trees,
 )
-from ml.evaluation import measure
+from ml.evaluation import best_threshold, measure
 from ml.features import InputSpec, choose_inputs, conform, kinds, known_times
 from ml.reasons import centre
 from ml.split import Split, split_rows, time_order, usable
@@ -72,6 +73,7 @@ class Trained:
     test_inputs: pd.DataFrame
     example: pd.DataFrame
     n_train: int
+    threshold: float
     notes: list[str] = field(default_factory=list)
 
 
@@ -139,8 +141,11 @@ def train_satisfaction(
         chosen = choose(candidates)
         model = _fit(spec, learn, train_labels, chosen, candidates, seed)
     slope, intercept = calibration(train_labels[inner.test], chosen.chances)
-    model = Calibrated(model, slope, intercept)
+    model = Calibrated(model, slope, intercept, columns=columns)
     model.centre = centre(model, learn)
+    threshold = best_threshold(
+        train_labels[inner.test], corrected(chosen.chances, slope, intercept)
+    )
     test_inputs = shaped[split.test]
     chances = model.predict_proba(test_inputs)[:, 1]
     recipe = label_encoded(inputs.iloc[train], train_labels)
@@ -155,11 +160,12 @@ def train_satisfaction(
         labels=labels[split.test],
         chances=chances,
         baseline_chances=baseline,
-        metrics=measure(labels[split.test], chances),
+        metrics=measure(labels[split.test], chances, threshold),
         baseline_metrics=measure(labels[split.test], baseline),
         test_inputs=inputs[split.test],
         example=learn.tail(5).reset_index(drop=True),
         n_train=len(train),
+        threshold=threshold,
     )
 
 

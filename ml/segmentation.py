@@ -45,7 +45,8 @@ K_RULE = (
 NAME_RULE = (
     "against the mean customer with orders: value high from 1.5 times the mean order value, low "
     "under half of it; recent when the median last order is at most 30 days or 1.5 times the "
-    "overall median ago; one-time under 1.5 orders. champions = high, recent; at_risk = high, not recent; "
+    "overall median ago; one-time under 1.5 orders. champions = high, recent; "
+    "at_risk = high, not recent; "
     "promising = one-time, recent; "
     "one_time = one-time, not recent; loyal = recent, not high, not low; occasional = recent, low; "
     "dormant = the rest. Segments of one name are told apart by what differs most between them."

@@ -16,14 +16,25 @@ import pytest
 from carelake.settings import Home, ModelSettings, Settings, prepare_environment
 
 SETTINGS = Settings(ml=ModelSettings(time_budget_seconds=20))
-HAPPY = ["thank you so much", "that works now", "很好，谢谢", "解决了，非常满意"]
-ANGRY = ["still waiting for a refund", "this is the third time", "还没有收到退款", "太慢了，很失望"]
+HAPPY = ["thank you so much", "that works now", "很好 谢谢", "解决了 非常满意"]
+ANGRY = ["still waiting for a refund", "this is the third time", "还没有收到退款", "太慢了 很失望"]
 PLAIN = [
     "order {n} arrived in a blue box",
     "my parcel {n} is on its way",
     "订单{n}已经发货",
     "{n}号包裹到了",
 ]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Small matrices lose time on threads, and several test runs may share the machine."""
+    from threadpoolctl import threadpool_limits
+
+    import ml.training  # noqa: F401  (loads the libraries whose threads are limited)
+
+    with threadpool_limits(limits=1):
+        yield
 
 
 @pytest.fixture(autouse=True)
