@@ -96,19 +96,28 @@ def run_step(
 
 
 def wait_for_ingests(sources: list[str], seconds: float) -> dict[str, Any]:
-    """Wait inside a task until no ingest run is queued or running, at most so many seconds."""
+    """Wait inside a task until no ingest run is queued or running.
+
+    Args:
+        sources: whose ingests.
+        seconds: patience; it begins anew with each source that arrives.
+    """
     ti = get_current_context()["ti"]
-    began = time.monotonic()
+    began = last_arrival = time.monotonic()
     busy = sources
     while True:
-        busy = [
+        still = [
             source
             for source in busy
             if ti.get_dr_count(ingest_dag_id(source), states=["queued", "running"])
         ]
-        waited = time.monotonic() - began
-        if not busy or waited > seconds:
+        now = time.monotonic()
+        if len(still) < len(busy):
+            last_arrival = now
+        busy = still
+        if not busy or now - last_arrival > seconds:
             break
         time.sleep(1)
+    waited = time.monotonic() - began
     summary = f"went on without {', '.join(busy)}" if busy else "every source has arrived"
     return {"step": "settle", "outcome": "done", "seconds": round(waited, 1), "summary": summary}

@@ -74,6 +74,7 @@ def environment(home: Home, sources: Path, port: int) -> dict[str, str]:
             "SCHEDULER_HEARTBEAT_SEC": "1",
             "JOB_HEARTBEAT_SEC": "2",
             "SCHEDULER_IDLE_SLEEP_TIME": "0.3",
+            "MAX_DAGRUNS_TO_CREATE_PER_LOOP": "50",
         },
         "DAG_PROCESSOR": {
             "PARSING_PROCESSES": "1",
@@ -97,6 +98,9 @@ def environment(home: Home, sources: Path, port: int) -> dict[str, str]:
         "AIRFLOW_HOME": str(home.airflow),
         "CARELAKE_HOME": str(home.root),
         "CARELAKE_SOURCES": str(sources),
+        "CARELAKE_PRELOAD": os.environ.get("CARELAKE_PRELOAD", "1"),
+        # pickling a model asks every module for every name, and Airflow's old names warn
+        "PYTHONWARNINGS": "ignore:The `airflow.",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
         "NO_PROXY": ",".join(filter(None, [HOST, os.environ.get("NO_PROXY")])),
         "no_proxy": ",".join(filter(None, [HOST, os.environ.get("no_proxy")])),

@@ -22,7 +22,7 @@ BUILD = "build_marts"
 INGEST = "ingest_"
 POLL_SECONDS = 0.5
 ENDED = frozenset({"success", "skipped", "failed", "up_for_retry"})
-LATE_SECONDS = 20.0
+LATE_SECONDS = 60.0
 """A source whose own schedule did not start it by then is triggered."""
 
 

@@ -1,4 +1,4 @@
-"""DAGs as Airflow's own parser sees them, in an Airflow home of their own and without a database."""
+"""DAGs as Airflow's own parser sees them, in a home of their own and without a database."""
 
 from __future__ import annotations
 

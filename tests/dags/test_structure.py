@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import types
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_any_source_or_a_new_champion_starts_the_build(dags: dict[str, Any]) -> 
 def test_the_build_runs_its_steps_in_the_one_order(dags: dict[str, Any]) -> None:
     dag = dags["build_marts"]
     assert [task.task_id for task in dag.topological_sort()] == ORDER
-    for before, after in zip(ORDER, ORDER[1:], strict=False):
+    for before, after in itertools.pairwise(ORDER):
         assert dag.get_task(before).downstream_task_ids == {after}
 
 

@@ -1,0 +1,62 @@
+"""Ports and secrets belong to a home and stay."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from carelake.services import airflow, up
+from carelake.services.company import chosen_sources, sample_sources
+from carelake.services.ports import HOST, free_port, is_free, kept_port
+from carelake.services.secrets import Secrets
+from carelake.settings import Home
+
+
+def test_a_port_is_kept_until_somebody_else_takes_it(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    port = free_port(home, "api-server")
+    assert free_port(home, "api-server") == kept_port(home, "api-server") == port
+    assert free_port(home, "mlflow") != port
+    with socket.socket() as thief:
+        thief.bind((HOST, port))
+        thief.listen()
+        assert not is_free(port)
+        assert free_port(home, "api-server") != port
+
+
+def test_secrets_are_made_once_and_readable_by_their_owner_only(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    made = Secrets.of(home)
+    assert Secrets.of(home) == made
+    assert (home.state / "secrets.json").stat().st_mode & 0o777 == 0o600
+    assert Secrets.of(Home(tmp_path / "other")).jwt_secret != made.jwt_secret
+    assert len(made.airflow_password) >= 16
+
+
+def test_all_of_airflow_lies_in_its_home_and_listens_on_loopback(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    variables = airflow.environment(home, tmp_path / "sources.yml", 4711)
+    assert variables["AIRFLOW_HOME"] == str(home.airflow)
+    assert variables["AIRFLOW__API__HOST"] == HOST
+    assert str(tmp_path) in variables["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    # changing the port without this one leaves tasks knocking on 8080
+    assert ":4711/" in variables["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"]
+    assert variables["AIRFLOW__API_AUTH__JWT_SECRET"] == Secrets.of(home).jwt_secret
+
+
+def test_without_sources_of_its_own_a_home_gets_the_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CARELAKE_SOURCES", raising=False)
+    monkeypatch.chdir(tmp_path)
+    home = Home(tmp_path / "home")
+    assert chosen_sources(home) == sample_sources(home)
+    monkeypatch.setenv("CARELAKE_SOURCES", str(tmp_path / "mine.yml"))
+    assert chosen_sources(home) == tmp_path / "mine.yml"
+
+
+def test_down_without_up_is_no_fault(tmp_path: Path) -> None:
+    assert up.down(Home(tmp_path)) == (0, 0)
+    assert up.state(Home(tmp_path)) == []
