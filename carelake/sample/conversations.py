@@ -157,8 +157,8 @@ def _conversation(
     impatience = max(0.3, 1.0 - 0.5 * person.patience)
     satisfaction = (
         0.45
-        + 1.9 * mood
-        - 1.15 * impatience * max(-1.2, min(2.0, math.log(wait_ratio)))
+        + 1.7 * mood
+        - 1.7 * impatience * max(-1.2, min(2.0, math.log(wait_ratio)))
         + {"solved_first": 0.9, "solved_later": -0.4, "reopened": -1.9, "open": -1.9}[outcome]
         + 0.4 * agent.skill
         + 0.8 * NEED_EFFECT[need]

@@ -89,7 +89,7 @@ class Words:
 
     def _opening(self) -> str:
         p, rng = self._phrases, self._rng
-        parts = [self._fill(rng.choice(p.OPENINGS[self._talk.need])), *self._moods(2.6)]
+        parts = [self._fill(rng.choice(p.OPENINGS[self._talk.need])), *self._moods(3.2)]
         if rng.random() < 0.35:
             parts.append(self._fill(rng.choice(p.DETAILS)))
         if rng.random() < 0.05:
@@ -109,7 +109,7 @@ class Words:
         """Return some phrases that lean the way the customer feels."""
         p, rng = self._phrases, self._rng
         said = []
-        for _ in range(min(4, poisson(rng, mean))):
+        for _ in range(min(5, poisson(rng, mean))):
             good, bad = (
                 sigmoid(1.7 * self._talk.mood - 0.6),
                 sigmoid(-1.7 * self._talk.mood - 0.6),
