@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carelake.errors import ConfigError
+from expectations.pages import finish_pages
 from expectations.suites import ExpectationEntry, Severity, Suite, load_suites, named_columns
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def check_layer(
         _forget_old_runs(gx_dir, docs_dir)
         if build_docs:
             context.build_data_docs(site_names=[SITE])
+            finish_pages(gx_dir, docs_dir)
     return results
 
 

@@ -72,10 +72,16 @@ final as (
         conversations.satisfaction::decimal(9, 6) as satisfaction,
         surveys.kind as survey_kind,
         surveys.score::decimal(9, 2) as survey_score,
-        surveys.comment_masked as survey_comment,
+        left(regexp_replace(trim(surveys.comment_masked), '\s+', ' ', 'g'), 120) as survey_comment,
         predictions.p_satisfied::decimal(9, 6) as p_satisfied,
-        nullif(array_to_string(try_cast(predictions.reasons::json as varchar[]), '; '), '')
-            as model_reasons,
+        -- what lowers the chance, strongest first, as the model says it
+        nullif(array_to_string(list_transform(
+            list_filter(
+                from_json(predictions.reasons::json, '[{"words": "VARCHAR", "effect": "DOUBLE"}]'),
+                lambda reason: reason.effect < 0
+            )[:2],
+            lambda reason: reason.words
+        ), '; '), '') as model_reasons,
         predictions.model_name,
         predictions.model_version::integer as model_version,
         agents.agent_name,

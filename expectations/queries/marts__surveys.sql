@@ -11,7 +11,7 @@ with final as (
             or (kind = 'nps' and abs(satisfaction - score / 10) > 0.001)
         ) as n_wrongly_scaled,
         -- nps asks about the company, not about a conversation
-        case when kind != 'nps' then (count(*) - count(conversation_key)) / count(*) end
+        count(*) filter (where conversation_key is null and kind is distinct from 'nps') / count(*)
             as unattached_share,
         case when count(*) >= 30 then count(distinct score) end as n_distinct_scores,
     from marts.fct_survey_responses

@@ -93,7 +93,7 @@ class Company:
             "marts.satisfaction_predictions",
             conversation_key=f"{key}-c",
             p_satisfied=p,
-            reasons='["slow reply"]',
+            reasons='[{"words": "slow reply", "effect": -1.5}, {"words": "age", "effect": 0.1}]',
             model_name="before_survey",
             model_version=3,
         )
