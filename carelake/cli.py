@@ -1,4 +1,4 @@
-"""The `carelake` command. Everything heavy is imported inside the commands, so that help is quick."""
+"""The `carelake` command; what is heavy is imported inside the commands, so that help is quick."""
 
 from __future__ import annotations
 
@@ -87,9 +87,8 @@ def init(
         os.environ["CARELAKE_SOURCES"] = str(sources)
     ctx = open_context()
     is_new = initialise(ctx)
-    typer.echo(
-        f"{'made' if is_new else 'already there:'} {ctx.home.root} · sources from {ctx.sources.path}"
-    )
+    made = "made" if is_new else "already there:"
+    typer.echo(f"{made} {ctx.home.root} · sources from {ctx.sources.path}")
 
 
 @app.command()
@@ -111,6 +110,7 @@ def sample(
 
         carelake sample big --bulk 10000000
     """
+    from carelake.errors import ConfigError
     from carelake.sample import write_bulk, write_sample
 
     progress = _progress()
@@ -118,15 +118,19 @@ def sample(
     def report(label: str, share: float) -> None:
         progress.bar(label, round(share * 100), 100)
 
-    written: Any
-    if bulk is not None:
-        written = write_bulk(directory, rows=bulk, seed=seed, progress=report)
-    else:
-        written = write_sample(
-            directory, customers=customers, days=days, seed=seed, progress=report
-        )
+    try:
+        if bulk is not None:
+            plain = write_bulk(directory, rows=bulk, seed=seed, progress=report)
+            records, size, company = plain.rows, plain.n_bytes, "plain rows"
+        else:
+            made = write_sample(directory, customers, days, seed, progress=report)
+            records, size = made.records, made.n_bytes
+            company = f"{made.customers:,} people, {made.conversations:,} conversations"
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     progress.update("")
-    typer.echo(f"{written}")
+    total = f"{sum(records.values()):,} records from {len(records)} sources, {size / 1e6:.1f} MB"
+    typer.echo(f"{directory}: {company}; {total}")
     typer.echo(f"next: export CARELAKE_SOURCES={directory / 'sources.yml'} && carelake run")
 
 
@@ -427,7 +431,7 @@ def _perform(ctx: Context, name: str, **options: Any) -> StepResult:
 
 
 def main() -> None:
-    """Run the command line; every error is one line, an unforeseen one names its traceback's file."""
+    """Run the command line; every error is one line, the unforeseen ones name their log."""
     from carelake.errors import CarelakeError
 
     try:

@@ -122,7 +122,7 @@ def has_news(ctx: Context, progress: Progress) -> StepResult:
 def check(
     ctx: Context, progress: Progress, layer: str = "marts", *, docs: bool = True
 ) -> StepResult:
-    """Run every suite of a layer; hold batches (raw) or stop publishing (others) where one blocks."""
+    """Run every suite of a layer; a blocking failure holds a batch (raw) or stops publishing."""
     from carelake.warehouse import recorded
     from carelake.warehouse.connection import connect, write_lock
     from expectations.gate import check_layer
@@ -155,7 +155,8 @@ def check(
         _sum_up_blocks(con)
     name = "check_batches" if layer == "raw" else f"check_{layer}"
     result = StepResult(name, rows=len(results))
-    result.summary = f"{len(results) - len(blocking) - len(warned)} passed, {len(warned)} warnings, {len(blocking)} blocking"
+    passed = len(results) - len(blocking) - len(warned)
+    result.summary = f"{passed} passed, {len(warned)} warnings, {len(blocking)} blocking"
     result.details = {"warnings": [_reason(r) for r in warned], "held": reasons}
     if blocking and layer != "raw":
         raise RunFailed(f"gate {layer}: {_reason(blocking[0])}; what was published before stays")
@@ -291,7 +292,8 @@ STEPS: dict[str, Callable[..., StepResult]] = {
     "publish": publish,
 }
 BUILD_STEPS = (
-    "check_batches", "build_features", "score", "build_marts", "plan_follow_ups", "check_marts", "publish",
+    "check_batches", "build_features", "score", "build_marts", "plan_follow_ups", "check_marts",
+    "publish",
 )  # fmt: skip
 
 

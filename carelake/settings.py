@@ -339,5 +339,5 @@ class Context:
 
     @property
     def config_dir(self) -> Path:
-        """The folder of `sources.yml`; `carelake.yml`, `followup.yml` and `custom/` lie beside it."""
+        """Folder of `sources.yml`, and of `carelake.yml`, `followup.yml` and `custom/` beside it."""
         return self.sources.path.parent

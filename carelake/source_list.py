@@ -32,7 +32,8 @@ ENTITIES: dict[str, tuple[str, ...]] = {
     ),
     "customers": (
         "customer_id", "customer_name", "email", "phone", "handle", "age", "gender", "city",
-        "country", "language", "created_at", "preferred_channel", "do_not_contact", "agent", *VERSION,
+        "country", "language", "created_at", "preferred_channel", "do_not_contact", "agent",
+        *VERSION,
     ),
     "survey_responses": (
         "survey_id", "survey_kind", "survey_score", "survey_remark", "conversation_id", "order_id",

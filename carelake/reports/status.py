@@ -73,9 +73,8 @@ def print_status(ctx: Context, *, as_json: bool = False) -> None:
     if published["version"] is None:
         print("nothing is published yet")
     else:
-        print(
-            f"published version {published['version']} of {published['kept']} kept · {published['file']}"
-        )
+        kept = f"{published['kept']} kept"
+        print(f"published version {published['version']} ({kept}) · {published['file']}")
     if published["held"]:
         print(f"publishing is held: {published['held']}; end it with `carelake publish --release`")
     if state["blocked"]:

@@ -35,7 +35,12 @@ def run(
 
     home = Home.from_environment()
     failures = running.run(home, _say(), limit_minutes * 60)
-    _summary(home)
+    try:
+        _summary(home)
+    except CarelakeError:
+        # a first run that failed has published nothing to sum up
+        if not failures:
+            raise
     for failure in failures:
         typer.secho(failure, fg="red", err=True)
     if failures:

@@ -22,6 +22,10 @@ class UnreadableFile(Exception):
     """A file of which nothing can be read: its batch is held."""
 
 
+class NeedsCare(Exception):
+    """The fast reader met a fault: the file is to be read again, line by line."""
+
+
 @dataclass
 class Incoming:
     """A landed file, ready to be inserted.

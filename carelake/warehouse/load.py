@@ -20,7 +20,7 @@ from carelake.source_list import Source
 from carelake.warehouse.configuration import record_configuration
 from carelake.warehouse.connection import connect, first_line, now_utc, write_lock
 from carelake.warehouse.csv_repair import Dialect
-from carelake.warehouse.incoming import Incoming, Reject, UnreadableFile
+from carelake.warehouse.incoming import Incoming, NeedsCare, Reject, UnreadableFile
 from carelake.warehouse.mapping import map_file, row_id
 from carelake.warehouse.readers import Reader
 from carelake.warehouse.schema import raw_columns
@@ -49,12 +49,16 @@ class _FileResult:
     unreadable: str | None = None
 
 
-class _NeedsCare(Exception):
-    """The fast CSV reader met a fault: the batch is begun again, this file on the careful way."""
+class _BeginAgain(Exception):
+    """A file showed a fault, which spoils the transaction: the batch is begun again, knowing it."""
 
-    def __init__(self, landed: str) -> None:
-        super().__init__(landed)
-        self.landed = landed
+
+@dataclass
+class _Faults:
+    """What earlier tries at a batch found out about its files, by landed name."""
+
+    careful: set[str] = field(default_factory=set)
+    unreadable: dict[str, str] = field(default_factory=dict)
 
 
 def load(
@@ -100,17 +104,16 @@ def load_batch(
 
     A batch the ledger knows already is replaced, which is what a replay is.
     """
-    careful: set[str] = set()
+    faults = _Faults()
     while True:
         scratch = _scratch(ctx)
         try:
             con.execute("begin")
-            result = _load(con, ctx, source, manifest, scratch, careful)
+            result = _load(con, ctx, source, manifest, scratch, faults)
             con.execute("commit")
             return result
-        except _NeedsCare as fault:
+        except _BeginAgain:
             con.execute("rollback")
-            careful.add(fault.landed)
         except duckdb.Error as error:
             con.execute("rollback")
             raise RunFailed(
@@ -135,7 +138,7 @@ def _load(
     source: Source,
     manifest: Manifest,
     scratch: Path,
-    careful: set[str],
+    faults: _Faults,
 ) -> BatchResult:
     began = time.monotonic()
     sequence = _forget(con, source, manifest.batch_id)
@@ -144,7 +147,7 @@ def _load(
     columns: list[str] = []
     for file in manifest.files:
         path = manifest.folder(ctx.home.landing) / file.landed
-        loaded = _load_file(con, reader, source, manifest, file, path, sequence, careful)
+        loaded = _load_file(con, reader, source, manifest, file, path, sequence, faults)
         _record_file(con, source, manifest, file, loaded, sequence)
         result.n_raw += loaded.n_raw
         result.n_rejects += len(loaded.rejects)
@@ -185,18 +188,22 @@ def _load_file(
     file: LandedFile,
     path: Path,
     sequence: int,
-    careful: set[str],
+    faults: _Faults,
 ) -> _FileResult:
-    try:
-        is_careful = file.landed in careful
-        if is_careful:
-            reader.read(path)  # finds the dialect
-        incoming = reader.careful_csv(path) if is_careful else reader.read(path)
-        n_raw, missing = _insert(con, source, manifest, file, incoming, sequence)
-        return _FileResult(n_raw, incoming.rejects, list(incoming.columns), missing)
-    except UnreadableFile as fault:
-        reason = f"cannot be read: {fault}" if "read" not in str(fault) else str(fault)
+    if file.landed in faults.unreadable:
+        reason = faults.unreadable[file.landed]
         return _FileResult(0, [Reject(None, None, reason, "")], [], [], unreadable=reason)
+    try:
+        incoming = reader.read(path, careful=file.landed in faults.careful)
+        n_raw, missing = _insert(con, source, manifest, file, incoming, sequence)
+    except NeedsCare as fault:
+        faults.careful.add(file.landed)
+        raise _BeginAgain from fault
+    except UnreadableFile as fault:
+        reason = str(fault) if "read" in str(fault) else f"cannot be read: {fault}"
+        faults.unreadable[file.landed] = reason
+        raise _BeginAgain from fault
+    return _FileResult(n_raw, incoming.rejects, list(incoming.columns), missing)
 
 
 def _insert(
@@ -239,9 +246,9 @@ def _insert(
         inserted = _count(con, statement, given)
         faults = _count(con, "select count(*) from reject_errors", [])
     except duckdb.Error as error:
-        raise _NeedsCare(file.landed) from error
+        raise NeedsCare from error
     if faults or _has_nul(con, source, manifest, file):
-        raise _NeedsCare(file.landed)
+        raise NeedsCare
     return inserted, mapped.missing
 
 

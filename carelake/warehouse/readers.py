@@ -22,7 +22,7 @@ from carelake.warehouse.csv_repair import (
     to_utf8,
 )
 from carelake.warehouse.emails import read_mbox
-from carelake.warehouse.incoming import Incoming, Reject, UnreadableFile
+from carelake.warehouse.incoming import Incoming, NeedsCare, Reject, UnreadableFile
 
 MAX_JSON_BYTES = 1_000_000_000
 UTF8 = {"utf-8", "utf8", "utf-8-sig", "ascii", "us-ascii"}
@@ -49,17 +49,21 @@ class Reader:
         self.scratch = scratch
         self.dialect = dialect
 
-    def read(self, path: Path) -> Incoming:
+    def read(self, path: Path, *, careful: bool = False) -> Incoming:
         """Open one landed file.
 
+        Args:
+            careful: read CSV and JSON lines line by line, because the fast way met a fault.
+
         Raises:
+            NeedsCare: the fast way met a fault.
             UnreadableFile: nothing of it can be read.
         """
         if self.source.kind == "mbox":
             return self._mbox(path)
         readers = {
-            "csv": self._csv,
-            "jsonl": self._jsonl,
+            "csv": self._careful_csv if careful else self._csv,
+            "jsonl": self._careful_jsonl if careful else self._jsonl,
             "json": self._json,
             "parquet": self._parquet,
             "xlsx": self._xlsx,
@@ -83,10 +87,8 @@ class Reader:
             return _nothing()
         return self._csv_relation(path, names, fast=True)
 
-    def careful_csv(self, path: Path) -> Incoming:
-        """Read a CSV file whose fast reading met a fault; see `csv_repair`."""
-        assert self.dialect is not None
-        path = self._as_utf8(path)
+    def _careful_csv(self, path: Path) -> Incoming:
+        self.dialect = self.dialect or self._find_dialect(path)
         names = self._header(path)
         clean = self.scratch / (path.name + ".clean.csv")
         rejects = repair(
@@ -173,12 +175,12 @@ class Reader:
         numbered = f"(select row_number() over () as __row, line as __json from {lines})"
         try:
             self._stage(f"select * from {numbered} where trim(__json) <> ''")
-        except duckdb.Error:
-            self._stage_lines(path)
+        except duckdb.Error as error:
+            raise NeedsCare from error
         return self._records()
 
-    def _stage_lines(self, path: Path) -> None:
-        """Line by line, for files with bytes that are no text or lines that are too long."""
+    def _careful_jsonl(self, path: Path) -> Incoming:
+        """For files with bytes that are no text, or lines that are too long."""
         numbers: list[int] = []
         texts: list[str] = []
         try:
@@ -194,6 +196,7 @@ class Reader:
         # a cut line, and one with a byte that is no text, is invalid JSON and rejected as such
         table = pa.table({"__row": numbers, "__json": [_printable(text) for text in texts]})
         self._temporary("carelake_records", table)
+        return self._records()
 
     def _json(self, path: Path) -> Incoming:
         place = "$"

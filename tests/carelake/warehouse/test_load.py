@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from carelake.settings import Context
+from carelake.sources.extract import extract_source
+from carelake.warehouse.load import BatchResult, load
+from carelake.warehouse.quarantine import replay, show
+
+CSV = """
+    sources:
+      - name: calls
+        kind: files
+        path: inbox/calls*
+        format: {format}
+        {more}
+        entity: communications
+        columns: {{communication_id: id, phone: number, sent_at: at, body: text, direction: way}}
+        values: {{direction: {{呼入: inbound, Out: outbound}}}}
+        attributes: [mood]
+        timestamps: ["%d/%m/%Y %H:%M", "%Y-%m-%dT%H:%M:%S%z"]
+        timezone: Asia/Shanghai
+"""
+
+
+def company(
+    make_context: Callable[..., Context], file_format: str = "csv", more: str = ""
+) -> Context:
+    return make_context(CSV.format(format=file_format, more=more or "owner: someone"))
+
+
+def bring(ctx: Context) -> list[BatchResult]:
+    for source in ctx.sources.sources:
+        extract_source(source, ctx.config_dir, ctx.home.landing)
+    return load(ctx)
+
+
+def ask(ctx: Context, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(ctx.home.warehouse), read_only=True) as con:
+        con.execute("set TimeZone = 'UTC'")
+        return con.execute(query).fetchall()
+
+
+def put(tmp_path: Path, name: str, content: str | bytes, encoding: str = "utf-8") -> None:
+    path = tmp_path / "inbox" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
+
+
+def test_columns_values_and_times_are_mapped_and_the_rest_is_kept(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    ctx = company(make_context)
+    put(
+        tmp_path,
+        "calls.csv",
+        "id,number,at,text,way,mood,shelf\n"
+        "7.0, 138 ,31/01/2024 08:00,你好,呼入,glad,A\n"
+        "8,139,2024-01-31T08:00:00+00:00,hi,OUT,,B\n"
+        "9,140,31/02/2024 08:00,,sideways,,\n",
+    )
+    bring(ctx)
+    rows = ask(
+        ctx,
+        "select communication_id, phone, sent_at, body, direction, attributes->>'mood', "
+        "extra->>'shelf', row_number from raw.communications order by row_number",
+    )
+    assert rows == [
+        ("7", "138", "2024-01-31T00:00:00.000000Z", "你好", "inbound", "glad", "A", 1),
+        ("8", "139", "2024-01-31T08:00:00.000000Z", "hi", "outbound", None, "B", 2),
+        ("9", "140", "31/02/2024 08:00", None, "sideways", None, None, 3),
+    ]
+
+
+def test_each_broken_csv_record_costs_itself_only_and_the_account_closes(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    ctx = company(make_context)
+    head = "id,number,at,text,way\n"
+    good = [f"{i},1,01/01/2024 00:00,t{i},Out" for i in range(40)]
+    lines = list(good)
+    lines.insert(5, 'bad,1,01/01/2024 00:00,"never closed,Out')
+    lines.insert(11, "bad,few")
+    lines.insert(20, "bad,1,01/01/2024 00:00,a,b,too many")
+    lines.insert(30, "bad,1,01/01/2024 00:00,nul\0here,Out")
+    put(tmp_path, "calls.csv", head + "\n".join(lines) + "\n")
+    (batch,) = bring(ctx)
+    assert (batch.n_physical, batch.n_raw, batch.n_rejects) == (44, 40, 4)
+    placed = ask(ctx, "select row_number from raw.communications order by row_number")
+    assert [row for (row,) in placed] == [i for i in range(1, 45) if i not in (6, 12, 21, 31)]
+    rejects = ask(
+        ctx, "select row_number, line_number, raw_text from ops.structural_rejects order by 1"
+    )
+    assert [(row, line) for row, line, _ in rejects] == [(6, 7), (12, 13), (21, 22), (31, 32)]
+    assert rejects[1][2] == "bad,few"
+
+
+def test_gb18030_files_are_read_and_a_byte_that_is_none_costs_its_record(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    ctx = company(make_context, more="encoding: gb18030")
+    text = "id,number,at,text,way\n1,1,01/01/2024 00:00,退款,呼入\n2,1,01/01/2024 00:00,?,呼入\n3,1,01/01/2024 00:00,好,Out\n"
+    put(tmp_path, "calls.csv", text.encode("gb18030").replace(b"?", b"\xff\xff"))
+    (batch,) = bring(ctx)
+    assert (batch.n_raw, batch.n_rejects) == (2, 1)
+    assert ask(ctx, "select body from raw.communications order by 1") == [("好",), ("退款",)]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_json_lines_lose_only_the_lines_that_are_no_objects(
+    tmp_path: Path, make_context: Callable[..., Context], packed: bool
+) -> None:
+    ctx = company(make_context, "jsonl")
+    lines = [
+        json.dumps({"id": i, "text": "好", "nested": {"a": [1]}}, ensure_ascii=False)
+        for i in (1, 2, 3)
+    ]
+    lines[1:1] = ['{"id": 9, "text": "cut', "[1, 2]"]
+    content = ("\n".join(lines) + "\n").encode() + b'{"id": 4, "text": "\xff"}\n\n'
+    put(
+        tmp_path,
+        "calls.jsonl.gz" if packed else "calls.jsonl",
+        gzip.compress(content) if packed else content,
+    )
+    (batch,) = bring(ctx)
+    assert (batch.n_raw, batch.n_rejects) == (3, 3)
+    assert ask(ctx, "select communication_id, extra->>'$.nested.a[0]' from raw.communications order by 1") == [
+        ("1", "1"), ("2", "1"), ("3", "1"),
+    ]  # fmt: skip
+    assert [
+        row[0] for row in ask(ctx, "select line_number from ops.structural_rejects order by 1")
+    ] == [2, 3, 6]
+
+
+def test_a_json_document_is_read_at_its_records_path(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    ctx = company(make_context, "json", "records_path: data.items")
+    put(
+        tmp_path,
+        "calls.json",
+        json.dumps({"data": {"items": [{"id": 1, "text": "a"}, 5, {"id": 2}]}}),
+    )
+    (batch,) = bring(ctx)
+    assert (batch.n_raw, batch.n_rejects) == (2, 1)
+    assert ask(ctx, "select communication_id, body from raw.communications order by 1") == [
+        ("1", "a"),
+        ("2", None),
+    ]
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "xlsx"])
+def test_typed_files_give_the_same_texts_as_csv(
+    tmp_path: Path, make_context: Callable[..., Context], file_format: str
+) -> None:
+    ctx = company(make_context, file_format)
+    target = tmp_path / "inbox" / f"calls.{file_format}"
+    target.parent.mkdir()
+    with duckdb.connect() as con:
+        con.execute(f"set extension_directory = '{ctx.home.extensions}'")
+        if file_format == "xlsx":
+            con.execute("load excel")
+        con.execute(
+            "copy (select 12.0::double as id, '01/02/2024 08:00' as at, '你好' as text, 'Out' as way) "
+            f"to '{target}' (format {file_format}"
+            + (", header true)" if file_format == "xlsx" else ")")
+        )
+    bring(ctx)
+    rows = ask(
+        ctx, "select communication_id, sent_at, body, direction, row_number from raw.communications"
+    )
+    assert rows == [("12", "2024-02-01T00:00:00.000000Z", "你好", "outbound", 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "file_format"),
+    [
+        ("calls.json", b'{"data": [', "json"),
+        ("calls.csv.gz", gzip.compress(b"id,text\n" + b"1,x\n" * 9_000)[:-30], "csv"),
+        ("calls.parquet", b"PAR1 no parquet", "parquet"),
+        ("calls.xlsx", b"not a zip", "xlsx"),
+    ],
+)
+def test_a_file_that_cannot_be_read_holds_its_batch_with_the_reason(
+    tmp_path: Path,
+    make_context: Callable[..., Context],
+    name: str,
+    content: bytes,
+    file_format: str,
+) -> None:
+    ctx = company(make_context, file_format)
+    put(tmp_path, name, content)
+    (batch,) = bring(ctx)
+    assert batch.n_raw == 0
+    assert batch.held_reason is not None
+    assert f"inbox/{name}" in batch.held_reason
+    assert ask(ctx, "select status from ops.ledger") == [("held",)]
+
+
+def test_an_empty_file_and_a_lone_header_load_nothing_without_a_fault(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    ctx = company(make_context)
+    put(tmp_path, "calls-1.csv", "")
+    put(tmp_path, "calls-2.csv", "id,number,at,text,way\n")
+    (batch,) = bring(ctx)
+    assert (batch.n_physical, batch.held_reason) == (0, None)
+
+
+def test_a_column_that_is_gone_and_one_that_is_new_are_reported(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    ctx = company(make_context)
+    put(tmp_path, "calls-1.csv", "id,number,at,text,way,mood\n1,1,,a,Out,ok\n")
+    put(tmp_path, "calls-2.csv", "")
+    bring(ctx)
+    put(tmp_path, "calls-2.csv", "ID ,number,text,way,mood,colour\n2,1,b,Out,ok,red\n")
+    (batch,) = bring(ctx)
+    assert batch.missing == ["sent_at"]
+    assert "colour" in batch.new
+    assert ask(ctx, "select communication_id from raw.communications order by 1") == [
+        ("1",),
+        ("2",),
+    ]
+
+
+def test_rows_without_an_id_keep_theirs_when_the_file_grows(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    ctx = make_context(
+        """
+        sources:
+          - {name: notes, kind: files, path: inbox/n.csv, format: csv, entity: communications, columns: {body: text}}
+        """
+    )
+    put(tmp_path, "n.csv", "text\nhi\nhi\n")
+    bring(ctx)
+    put(tmp_path, "n.csv", "text\nhi\nhi\nbye\n")
+    bring(ctx)
+    rows = ask(
+        ctx,
+        "select batch_seq, list(communication_id order by row_number) from raw.communications group by 1 order by 1",
+    )
+    first, second = rows[0][1], rows[1][1]
+    assert len(set(first)) == 2
+    assert second[:2] == first
+    assert len(set(second)) == 3
+
+
+def test_loading_twice_changes_nothing(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    ctx = company(make_context)
+    put(tmp_path, "calls.csv", "id,number,at,text,way\n1,1,,a,Out\n")
+    assert len(bring(ctx)) == 1
+    assert bring(ctx) == []
+    assert ask(ctx, "select count(*) from raw.communications") == [(1,)]
+
+
+def test_replay_after_a_mended_mapping_brings_rows_back_exactly_once(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    ctx = company(make_context, more='delimiter: ";"')
+    put(tmp_path, "calls.csv", "id,number,at,text,way\n1,1,,a,Out\n2,1,,b;c,Out\n")
+    (batch,) = bring(ctx)
+    assert batch.n_rejects == 1
+    assert show(ctx, "calls", 5)[0].text == "2,1,,b;c,Out"
+    mended = company(make_context, more='delimiter: ","')
+    results = replay(mended)
+    assert [(r.n_raw, r.n_rejects) for r in results] == [(2, 0)]
+    assert show(mended, None, 5) == []
+    assert ask(ctx, "select communication_id from raw.communications order by 1") == [
+        ("1",),
+        ("2",),
+    ]
+    assert ask(ctx, "select count(*), max(batch_seq) from ops.ledger") == [(1, 1)]
+
+
+def test_sql_in_names_and_values_is_only_text(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    ctx = make_context(
+        """
+        sources:
+          - name: odd
+            kind: files
+            path: "inbox/it's; drop table ops.ledger; --*.csv"
+            format: csv
+            entity: communications
+            columns: {communication_id: "i'd", body: "te\\"xt"}
+            values: {body: {"x'); drop table raw.communications; --": "y'"}}
+            attributes: ["a'b"]
+        """
+    )
+    put(
+        tmp_path,
+        "it's; drop table ops.ledger; --1.csv",
+        'i\'d,"te""xt",a\'b,"\'""; --"\n1,x\'); drop table raw.communications; --,3,4\n',
+    )
+    bring(ctx)
+    assert ask(
+        ctx, "select body, attributes->>'a''b', count(*) over () from raw.communications"
+    ) == [("y'", "3", 1)]
