@@ -19,7 +19,9 @@ _FOREIGN = re.compile(
     r"|<script\b(?![^>]*\bsrc=)[^>]*>.*?</script>"
     r"|<link\b[^>]*\bhref=\"?https?:[^>]*>"
     r"|<img\b[^>]*\bsrc=\"?https?:[^>]*>"
-    r"|<footer\b.*?</footer>",
+    r"|<footer\b.*?</footer>"
+    r"|<style\b.*?</style>"
+    r"|\s(?:href|src)=\"?https?:[^\s>]*",
     re.DOTALL | re.IGNORECASE,
 )
 _MARK = "<!-- readable offline -->"
@@ -33,8 +35,10 @@ th, td { text-align: left; padding: .35rem .9rem .35rem 0; border-bottom: 1px so
   vertical-align: top; }
 th { font-weight: 600; color: #51606f; } td.n { text-align: right; }
 .passed { color: #1a7f37; } .warning { color: #9a6700; } .blocking { color: #b42318; font-weight: 600; }
-.ge-navigation-sidebar-container form, .page-action-card, .modal, #ge-cta-footer, .cooltip + script,
-.mb-2.card, button { display: none; }
+.sticky > .card:first-child, [id^="section-1-"].collapse, a[data-toggle="collapse"], .modal, button {
+  display: none; }
+.fa-check-circle::before { content: "✓"; color: #1a7f37; } .fa-times::before { content: "✗"; color: #b42318; }
+.fa-exclamation-triangle::before { content: "!"; color: #9a6700; } i { font-style: normal; }
 ol.breadcrumb { list-style: none; padding: 0; } ol.breadcrumb li { display: inline; margin-right: .5rem; }
 """
 
@@ -49,6 +53,7 @@ class _Run:
     n_passed: int
     n_warnings: int
     n_blocking: int
+    failures: list[dict[str, Any]]
 
 
 def finish_pages(gx_dir: Path, docs_dir: Path) -> None:
@@ -92,17 +97,14 @@ def _index(gx_dir: Path, docs_dir: Path) -> str:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Gates</title>{_MARK}'
         f"<style>{STYLE}</style></head><body><h1>Gates</h1><p>The newest run of every suite. A blocking "
         "expectation that fails holds its batch or stops publishing; a warning is data.</p>"
-        f"<table><tr>{heads}</tr>{rows}</table></body></html>"
+        f"<table><tr>{heads}</tr>{rows}</table>{_failures(runs)}</body></html>"
     )
 
 
 def _read_run(path: Path, stored: Path, docs_dir: Path) -> _Run:
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    failed = [
-        result["expectation_config"].get("meta", {}).get("severity")
-        for result in content["results"]
-        if not result["success"]
-    ]
+    failures = [result for result in content["results"] if not result["success"]]
+    failed = [_meta(failure, "severity") for failure in failures]
     page = (Path("validations") / path.relative_to(stored)).with_suffix(".html")
     return _Run(
         suite=content["suite_name"],
@@ -111,7 +113,33 @@ def _read_run(path: Path, stored: Path, docs_dir: Path) -> _Run:
         n_passed=len(content["results"]) - len(failed),
         n_warnings=failed.count("warning"),
         n_blocking=len(failed) - failed.count("warning"),
+        failures=failures,
     )
+
+
+def _meta(result: dict[str, Any], key: str) -> str:
+    return str(result["expectation_config"].get("meta", {}).get(key, ""))
+
+
+def _failures(runs: list[_Run]) -> str:
+    """What failed in the newest runs: the rows found, and why it matters."""
+    rows = []
+    for run in runs:
+        for failure in sorted(run.failures, key=lambda failure: _meta(failure, "severity")):
+            found = failure["result"].get("partial_unexpected_index_list") or []
+            texts = [", ".join(f"{key} {value}" for key, value in row.items()) for row in found[:5]]
+            severity = _meta(failure, "severity")
+            cells = (
+                _link(run.page, html.escape(run.suite), severity),
+                f'<span class="{html.escape(severity)}">{html.escape(severity)}</span>',
+                "<br>".join(html.escape(text) for text in texts),
+                html.escape(_meta(failure, "why")),
+            )
+            rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    if not rows:
+        return "<p>Nothing failed.</p>"
+    heads = "".join(f"<th>{head}</th>" for head in ("suite", "severity", "found", "why it matters"))
+    return f"<h2>What failed</h2><table><tr>{heads}</tr>{''.join(rows)}</table>"
 
 
 def _row(run: _Run, earlier: list[_Run]) -> str:

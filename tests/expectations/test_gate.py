@@ -143,7 +143,15 @@ def test_a_failing_batch_is_named_and_blocking_differs_from_warning(tmp_path: Pa
     assert failed[0].observed == "n_physical 0"
     assert failed[0].details.startswith("n_physical 0, source_name all, batch_id empty")
     assert {(r.run_id, r.checked_at, r.layer) for r in results} == {("run-1", MOMENT, "raw")}
-    assert (tmp_path / "docs" / "index.html").exists()
+    index = (tmp_path / "docs" / "index.html").read_text(encoding="utf-8")
+    for text in ("batch_id empty", "batch_id dirty", "a source that sent nothing", "blocking"):
+        assert text in index
+    pages = list((tmp_path / "docs").rglob("*.html"))
+    assert len(pages) == 3  # the index, the suite, its run
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert "https://" not in text  # nothing is fetched from, or told to, anybody
+        assert "<script" not in text
 
 
 def write_suite(folder: Path, change: Callable[[dict[str, Any]], Any] = lambda _: None) -> Path:
