@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import logging
 import os
+import sys
 import time
 from typing import Any
 
@@ -43,7 +44,8 @@ class Preload:
     @hookimpl
     def on_starting(self, component: Any) -> None:
         """Import before the executor forks; never stop a scheduler from starting."""
-        if getattr(component, "job_type", "") == "SchedulerJob" and os.environ.get(SWITCH) == "1":
+        # called before the job knows its type, so the command line tells
+        if "scheduler" in sys.argv[1:2] and os.environ.get(SWITCH) == "1":
             preload()
 
 

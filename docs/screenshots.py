@@ -1,0 +1,136 @@
+"""Open the running pages in a real browser and keep pictures of them in docs/images.
+
+Needs `make up` on a home with a published build, playwright and a Chromium of the system:
+
+    python docs/screenshots.py [--browser /usr/bin/chromium]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from playwright.sync_api import Page, TimeoutError, sync_playwright
+
+from carelake.services import airflow
+from carelake.services.airflow_api import AirflowApi
+from carelake.services.ports import HOST, kept_port
+from carelake.services.secrets import USER, Secrets
+from carelake.settings import Home
+
+IMAGES = Path(__file__).parent / "images"
+FLAGS = (
+    "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+SETTLE_MS = 2500
+
+
+@contextmanager
+def browser(executable: str) -> Iterator[Page]:
+    """A page of 1440 x 900 in a browser that talks to nobody but the pages it is shown."""
+    # Chromium refuses its sandbox to root
+    flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=executable, args=flags)
+        try:
+            yield chromium.new_page(viewport={"width": 1440, "height": 900})
+        finally:
+            chromium.close()
+
+
+def keep(page: Page, name: str, url: str | None = None) -> None:
+    """Go there if told to, let it draw, and keep a picture."""
+    if url:
+        page.goto(url)
+    # pages that poll are never idle
+    with suppress(TimeoutError):
+        page.wait_for_load_state("networkidle", timeout=8000)
+    page.wait_for_timeout(SETTLE_MS)
+    page.screenshot(path=IMAGES / f"{name}.png")
+    print(f"{name}.png  {page.url}")
+
+
+def show_airflow(page: Page, home: Home) -> None:
+    """DAG list, the last full build with its note and graph, one task, assets."""
+    url = airflow.address(home) or ""
+    password = Secrets.of(home).airflow_password
+    page.goto(url)
+    page.fill("input[name=username]", USER)
+    page.fill("input[name=password]", password)
+    page.click("button[type=submit]")
+    page.wait_for_timeout(SETTLE_MS)
+    keep(page, "airflow-dags", f"{url}/dags")
+    api = AirflowApi(url, USER, password)
+    run = last_full_build(api)
+    if run is None:
+        print("no build yet: no pictures of one")
+        return
+    here = f"{url}/dags/build_marts/runs/{run}"
+    keep(page, "airflow-build", here)
+    page.evaluate("localStorage.setItem('dag_view-build_marts', JSON.stringify('graph'))")
+    keep(page, "airflow-build-graph", here)
+    page.evaluate("localStorage.setItem('dag_view-build_marts', JSON.stringify('grid'))")
+    keep(page, "airflow-score", f"{here}/tasks/score")
+    keep(page, "airflow-assets", f"{url}/assets")
+
+
+def last_full_build(api: AirflowApi) -> str | None:
+    """Run id of the newest build that published, not one that found nothing new."""
+    builds = [run["dag_run_id"] for run in api.runs() if run["dag_id"] == "build_marts"]
+    for run_id in reversed(builds):
+        states = {t["task_id"]: t["state"] for t in api.tasks_of("build_marts", run_id)}
+        if states.get("score") == "success":
+            return str(run_id)
+    return None
+
+
+def show_mlflow(page: Page, url: str) -> None:
+    """Experiments, the runs of one side by side, registered models."""
+    keep(page, "mlflow-experiments", f"{url}/#/experiments")
+    links = page.locator("a[href*='/experiments/']")
+    for i in range(links.count()):
+        if "satisf" in (links.nth(i).inner_text() or "").lower():
+            links.nth(i).click()
+            break
+    keep(page, "mlflow-runs")
+    keep(page, "mlflow-models", f"{url}/#/models")
+
+
+def show_dbt_docs(page: Page, url: str) -> None:
+    """The lineage of the care index, and its page."""
+    keep(page, "dbt-docs-index", f"{url}/#!/model/model.carelake.customer_satisfaction_index")
+    keep(
+        page,
+        "dbt-docs-lineage",
+        f"{url}/#!/model/model.carelake.customer_satisfaction_index?g_v=1&g_i=%2Bcustomer_satisfaction_index",
+    )
+
+
+def main() -> None:
+    """Take every picture whose server runs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--browser", default="/usr/bin/chromium")
+    arguments = parser.parse_args()
+    home = Home.from_environment()
+    IMAGES.mkdir(exist_ok=True)
+
+    def url(name: str) -> str | None:
+        port = kept_port(home, name)
+        return f"http://{HOST}:{port}" if port else None
+
+    with browser(arguments.browser) as page:
+        show_airflow(page, home)
+        if mlflow := url("mlflow"):
+            show_mlflow(page, mlflow)
+        if docs := url("dbt-docs"):
+            show_dbt_docs(page, docs)
+        if data_docs := url("data-docs"):
+            keep(page, "data-docs", data_docs)
+
+
+if __name__ == "__main__":
+    main()

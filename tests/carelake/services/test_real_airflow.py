@@ -1,0 +1,158 @@
+"""The whole flow by a real Airflow, and everything up and down again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from carelake.services import processes
+from carelake.settings import Home
+
+PROJECT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    home = Home(tmp_path_factory.mktemp("lake"))
+    yield home
+    processes.stop(home, [running.name for running in processes.known(home)], patience=1)
+
+
+def _environment(home: Home) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "CARELAKE"))}
+    return {**kept, "CARELAKE_HOME": str(home.root), "PYTHONPATH": str(PROJECT)}
+
+
+def _services(home: Home, command: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "carelake.services", command],
+        env=_environment(home), cwd=home.root, capture_output=True, text=True, timeout=timeout,
+        check=False,
+    )  # fmt: skip
+
+
+def _processes_of(home: Home) -> list[str]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("CARELAKE_HOME") == str(home.root):
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_run_ends_green_and_leaves_no_process(home: Home) -> None:
+    done = _services(home, "run")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (home.published / "current" / "marts.duckdb").exists()
+    assert "build_marts.publish:" in done.stderr
+    assert _processes_of(home) == []
+
+
+def test_the_note_of_the_build_shows_rows_and_seconds_without_a_log(home: Home) -> None:
+    import sqlite3
+
+    with sqlite3.connect(home.airflow / "airflow.db") as con:
+        notes = con.execute(
+            "select n.content from dag_run_note n join dag_run d on d.id = n.dag_run_id"
+            " where d.dag_id = 'build_marts' and n.content like '%| score | success |%'"
+        ).fetchall()
+    assert notes and re.search(r"\| score \| success \| [\d,]+ \| [\d.]+ \|", notes[0][0])
+
+
+def test_a_second_run_finds_nothing_new_and_publishes_nothing(home: Home) -> None:
+    before = (home.published / "current").resolve()
+    done = _services(home, "run")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (home.published / "current").resolve() == before
+    assert "build_marts.publish:" not in done.stderr
+
+
+def test_up_serves_every_page_on_loopback_and_down_leaves_no_process(home: Home) -> None:
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        done = _services(home, "up")
+        assert done.returncode == 0, done.stderr[-3000:]
+        urls = re.findall(r"http://127\.0\.0\.1:\d+\S*", done.stdout)
+        assert len(urls) == 4, done.stdout
+        for url in urls:
+            with urllib.request.urlopen(url, timeout=30) as page:
+                assert page.status == 200
+        assert _listening_beyond_loopback(home) == []
+        again = _services(home, "up")
+        assert again.returncode == 0
+        assert re.findall(r"http://\S+", again.stdout) == re.findall(r"http://\S+", done.stdout)
+        down = _services(home, "down")
+        assert down.returncode == 0 and _processes_of(home) == []
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_interrupted_in_the_middle_it_stops_airflow_too(home: Home) -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-m", "carelake.services", "run"],
+        env=_environment(home), cwd=home.root, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert run.stderr is not None
+    for line in run.stderr:
+        if "Airflow healthy" in line:
+            break
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=60)
+    assert run.returncode == 130
+    deadline = time.monotonic() + 5
+    while _processes_of(home) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert _processes_of(home) == []
+
+
+def test_a_failing_source_fails_the_run_by_name_and_spares_the_others(tmp_path: Path) -> None:
+    (tmp_path / "people.json").write_text(
+        json.dumps([{"id": str(i), "age": 30 + i} for i in range(40)]), encoding="utf-8"
+    )
+    (tmp_path / "sources.yml").write_text(
+        "sources:\n"
+        "  - {name: people, kind: files, path: people.json, format: json, entity: customers,\n"
+        "     columns: {customer_id: id, age: age}}\n"
+        "  - {name: gone, kind: files, path: gone.csv, format: csv, entity: customers,\n"
+        "     columns: {customer_id: id}}\n",
+        encoding="utf-8",
+    )
+    home = Home(tmp_path / "lake")
+    done = subprocess.run(
+        [sys.executable, "-m", "carelake.services", "run"],
+        env={**_environment(home), "CARELAKE_SOURCES": str(tmp_path / "sources.yml")},
+        capture_output=True, text=True, timeout=900, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert re.search(r"ingest_gone\.extract failed; see \S+\.log", done.stderr)
+    assert "build_marts.publish:" in done.stderr
+    assert _processes_of(home) == []
+
+
+def _listening_beyond_loopback(home: Home) -> list[str]:
+    found = []
+    for running in processes.known(home):
+        for process in running.members():
+            for connection in process.net_connections(kind="inet"):
+                is_server = connection.status == psutil.CONN_LISTEN
+                is_tcp = connection.type == socket.SOCK_STREAM
+                if is_tcp and is_server and connection.laddr.ip not in ("127.0.0.1", "::1"):
+                    found.append(f"{running.name} {connection.laddr}")
+    return found
