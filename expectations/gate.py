@@ -105,6 +105,7 @@ def check_layer(
             for suite in suites
             for result in _run_suite(context, layer, suite, frames[suite.name], *run)
         ]
+        _forget_dropped_suites(layer, {suite.name for suite in suites}, gx_dir, docs_dir)
         _forget_old_runs(gx_dir, docs_dir)
         if build_docs:
             context.build_data_docs(site_names=[SITE])
@@ -341,6 +342,18 @@ def _exception_text(info: Any) -> str | None:
 
 def _one_line(error: object) -> str:
     return re.sub(r"\s+", " ", str(error)).strip()[:300]
+
+
+def _forget_dropped_suites(layer: str, names: set[str], gx_dir: Path, docs_dir: Path) -> None:
+    """A suite whose file is gone must not show its last failure for ever."""
+    stored = gx_dir / "gx"
+    for path in (stored / "expectations").glob(f"{layer}__*.json"):
+        if path.stem not in names:
+            path.unlink()
+            (stored / "validation_definitions" / path.name).unlink(missing_ok=True)
+            (docs_dir / "expectations" / f"{path.stem}.html").unlink(missing_ok=True)
+            for runs in (stored / "uncommitted" / "validations", docs_dir / "validations"):
+                shutil.rmtree(runs / path.stem, ignore_errors=True)
 
 
 def _forget_old_runs(gx_dir: Path, docs_dir: Path) -> None:

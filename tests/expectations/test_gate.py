@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -218,7 +219,8 @@ def check_ours(tmp_path: Path) -> Any:
     """Check the marts: the company's suite on its own frame, ours on sound ones."""
     suites = load_suites("marts", tmp_path / "custom")
     frames = {suite.name: pd.DataFrame([sound_row(suite)]) for suite in suites}
-    frames["marts__ours"] = pd.DataFrame({"store": ["north", "south"], "n": [3, 0]})
+    if "marts__ours" in frames:
+        frames["marts__ours"] = pd.DataFrame({"store": ["north", "south"], "n": [3, 0]})
     return check_layer(
         "marts", frames_of(suites, frames), tmp_path / "gx", tmp_path, tmp_path / "custom", False
     )
@@ -248,6 +250,11 @@ def test_the_company_s_suites_run_beside_ours_and_may_replace_them(tmp_path: Pat
     assert [(r.suite, r.severity, r.details) for r in failed] == [
         ("marts__ours", "warning", "n 0, store south (expected min_value 1): a store has customers")
     ]
+    assert list((tmp_path / "gx").rglob("marts__ours*"))
+    shutil.rmtree(tmp_path / "custom" / "suites")
+    check_ours(tmp_path)
+    assert not list((tmp_path / "gx").rglob("marts__ours*"))
+    (tmp_path / "custom" / "suites").mkdir()
     shipped = json.loads(load_suites("raw")[0].path.read_text(encoding="utf-8"))
     shipped["expectations"] = shipped["expectations"][:1]
     own = tmp_path / "custom" / "suites" / "raw__batches.json"
