@@ -26,7 +26,9 @@ def person(rows: Ask, kind: str, value: str) -> str | None:
 def test_every_record_is_accounted_for(rows: Ask) -> None:
     assert rows("select batch_id from marts.source_runs where not is_balanced") == []
     totals = rows("""
-        select sum(n_physical), sum(n_staged + n_rejected + n_duplicates + n_superseded + n_deleted + n_held)
+        select
+            sum(n_physical),
+            sum(n_staged + n_rejected + n_duplicates + n_superseded + n_deleted + n_held)
         from marts.source_runs
     """)[0]
     assert totals[0] == totals[1]
@@ -59,11 +61,13 @@ def test_each_kind_of_row_gets_the_disposition_it_deserves(rows: Ask) -> None:
 
 def test_a_reject_says_why_and_keeps_the_row_as_it_came(rows: Ask) -> None:
     assert rows("""
-        select reason, channel, sent_at from staging.stg_communications__rejected where communication_id = 'k6'
+        select reason, channel, sent_at from staging.stg_communications__rejected
+        where communication_id = 'k6'
     """) == [
         (
             "sent_at is not a time: 31/02/2024; "
-            "channel 'fax' is not one of phone, email, chat, social, in_person; the row has no content",
+            "channel 'fax' is not one of phone, email, chat, social, in_person; "
+            "the row has no content",
             "fax",
             "31/02/2024",
         )
@@ -104,17 +108,29 @@ def test_keys_cannot_be_guessed_without_the_pepper(rows: Ask) -> None:
         inner join intermediate.int_contact_points as known using (contact_point_key)
         where points.contact_point_key = sha256(known.kind || known.value)
             or points.contact_point_key = sha256(known.value)
-            or points.contact_point_key <> sha256('a pepper for tests|' || known.kind || '|' || known.value)
+            or points.contact_point_key
+                <> sha256('a pepper for tests|' || known.kind || '|' || known.value)
     """) == [0]
 
 
 def test_marts_hold_no_identifier_in_clear(rows: Ask) -> None:
     texts = " ".join(
         str(row)
-        for mart in rows("select table_name from information_schema.tables where table_schema = 'marts'")
+        for mart in rows(
+            "select table_name from information_schema.tables where table_schema = 'marts'"
+        )
         for row in rows(f"from marts.{mart}")
     )
-    clear = ("anna@example", "w@example", "13800138000", "138 0013 8000", "6222 0212", "Anna Kern", "王伟", "anna_k")
+    clear = (
+        "anna@example",
+        "w@example",
+        "13800138000",
+        "138 0013 8000",
+        "6222 0212",
+        "Anna Kern",
+        "王伟",
+        "anna_k",
+    )
     assert [value for value in clear if value.lower() in texts.lower()] == []
 
 
@@ -149,7 +165,9 @@ def test_direction_channel_and_thread_of_mail(rows: Ask) -> None:
         ("thread:k4", "open", None),  # missed
     ],
 )
-def test_outcome_and_first_reply(rows: Ask, conversation: str, state: str, reply: Decimal | None) -> None:
+def test_outcome_and_first_reply(
+    rows: Ask, conversation: str, state: str, reply: Decimal | None
+) -> None:
     assert rows(f"""
         select outcome_state, first_reply_minutes from intermediate.int_conversations
         where conversation_id = '{conversation}'
@@ -158,7 +176,9 @@ def test_outcome_and_first_reply(rows: Ask, conversation: str, state: str, reply
 
 def test_surveys_find_their_conversation(rows: Ask) -> None:
     found = rows("""
-        select surveys.source_name, surveys.kind, surveys.satisfaction, conversations.conversation_id, attached_by
+        select
+            surveys.source_name, surveys.kind, surveys.satisfaction,
+            conversations.conversation_id, attached_by
         from marts.fct_survey_responses as surveys
         left join intermediate.int_conversations as conversations using (conversation_key)
         order by all
@@ -175,7 +195,9 @@ def test_surveys_find_their_conversation(rows: Ask) -> None:
 def test_orders_and_orders_made_of_their_lines(rows: Ask) -> None:
     assert rows("""
         select known.order_id, orders.amount, orders.n_lines, orders.is_cancelled
-        from marts.fct_orders as orders inner join intermediate.int_orders as known using (order_key) order by 1
+        from marts.fct_orders as orders
+        inner join intermediate.int_orders as known using (order_key)
+        order by 1
     """) == [
         ("C77", Decimal("-5.00"), 1, True),
         ("b1", Decimal("25.10"), 2, False),
@@ -188,7 +210,9 @@ def test_orders_and_orders_made_of_their_lines(rows: Ask) -> None:
 def test_a_customer_is_described_by_the_newest_record(rows: Ask) -> None:
     key = person(rows, "crm", "c2")
     assert rows(f"""
-        select customers.name_masked, age, gender, city, do_not_contact, agents.agent_name, n_orders, order_value
+        select
+            customers.name_masked, age, gender, city, do_not_contact, agents.agent_name,
+            n_orders, order_value
         from marts.dim_customers as customers
         left join marts.dim_agents as agents on customers.owner_agent_key = agents.agent_key
         where customer_key = '{key}'
@@ -198,16 +222,19 @@ def test_a_customer_is_described_by_the_newest_record(rows: Ask) -> None:
 def test_the_index_of_anna_by_hand(rows: Ask) -> None:
     """Her surveys, value, and what was owed to her.
 
-    Surveys of the window: case-1 1 (two surveys, both 1), s1 0.25, k1 0.75: mean 2/3. States: first time
-    (1 + 0.75 + 10 x 2/3) / 12 = 0.701389, open (0.25 + 10 x 2/3) / 11 = 0.628788.
-    Anna's five conversations: k1 0.75, s1 0.25, mail thread 0.628788, case-4 0.628788, social 0.701389.
-    Owed and due by 31 May: the call, the mail, the chat (within 3 minutes), case-4 (not answered), the post
-    (5 hours: late), the follow-up f1 (late): three of six.
+    Surveys of the window: case-1 1 (two surveys, both 1), s1 0.25, k1 0.75: mean 2/3.
+    States: first time (1 + 0.75 + 10 x 2/3) / 12 = 0.701389,
+    open (0.25 + 10 x 2/3) / 11 = 0.628788.
+    Her conversations: k1 0.75, s1 0.25, mail 0.628788, case-4 0.628788, social 0.701389.
+    Owed and due by 31 May: the call, the mail, the chat (within 3 minutes), case-4 (unanswered),
+    the post (5 hours: late), the follow-up f1 (late): three of six.
     """
     key = person(rows, "crm", "c1")
     csf = Decimal("0.591793")
     assert rows(f"""
-        select csf, cv, tp, cs, n_conversations, n_surveyed, n_obligations_due, n_obligations_met, missing_part
+        select
+            csf, cv, tp, cs, n_conversations, n_surveyed, n_obligations_due, n_obligations_met,
+            missing_part
         from marts.customer_satisfaction_index where customer_key = '{key}'
     """) == [(csf, Decimal(1), Decimal("0.5"), Decimal("0.295897"), 5, 2, 6, 3, None)]
 
@@ -215,9 +242,12 @@ def test_the_index_of_anna_by_hand(rows: Ask) -> None:
 def test_consent_takes_a_follow_up_off_the_account(rows: Ask) -> None:
     key = person(rows, "crm", "c2")
     assert rows(f"""
-        select kind, count(*) from intermediate.int_obligations where customer_key = '{key}' group by all
+        select kind, count(*) from intermediate.int_obligations
+        where customer_key = '{key}' group by all
     """) == [("reply", 2)]
 
 
 def test_the_future_does_not_move_the_day_looked_at(rows: Ask) -> None:
-    assert rows("select distinct as_of::varchar from marts.customer_satisfaction_index") == ["2024-05-31 16:00:00+00"]
+    assert rows("select distinct as_of::varchar from marts.customer_satisfaction_index") == [
+        "2024-05-31 16:00:00+00"
+    ]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -17,7 +15,7 @@ Manifest = dict[str, Any]
 @pytest.fixture(scope="module")
 def models(dbt: Any) -> list[Manifest]:
     """Every model of the project, as dbt parsed it."""
-    manifest = json.loads(Path(os.environ["DBT_TARGET_PATH"], "manifest.json").read_text(encoding="utf-8"))
+    manifest = json.loads((dbt.target / "manifest.json").read_text(encoding="utf-8"))
     tested = {
         (test["attached_node"], test["test_metadata"]["name"])
         for test in manifest["nodes"].values()
@@ -34,7 +32,9 @@ def test_every_model_and_every_column_is_described(dbt: Any, models: list[Manife
         select table_name, column_name from information_schema.columns
         where table_schema in ('staging', 'intermediate', 'features', 'marts')
     """)
-    described = {(m["name"], c["name"]) for m in models for c in m["columns"].values() if c["description"]}
+    described = {
+        (m["name"], c["name"]) for m in models for c in m["columns"].values() if c["description"]
+    }
     assert [m["name"] for m in models if not m["description"]] == []
     assert sorted(set(columns) - described) == []
 
@@ -57,15 +57,20 @@ def test_clock_times_in_marts_are_marked_volatile(models: list[Manifest]) -> Non
     }
     clocks = {"loaded_at", "checked_at", "decided_at", "run_id", "model_version"}
     expected = {
-        (m["name"], c) for m in models if m["schema"] == "marts" for c in m["columns"] if c in clocks
+        (m["name"], c)
+        for m in models
+        if m["schema"] == "marts"
+        for c in m["columns"]
+        if c in clocks
     }
     assert volatile == expected
 
 
 def test_the_pepper_stays_out_of_what_dbt_writes(dbt: Any) -> None:
-    pepper = os.environ["CARELAKE_PEPPER"].encode()
-    folders = [Path(os.environ["DBT_TARGET_PATH"]), Path(os.environ["DBT_LOG_PATH"])]
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    pepper = dbt.environment["CARELAKE_PEPPER"].encode()
+    files = [
+        path for folder in (dbt.target, dbt.logs) for path in folder.rglob("*") if path.is_file()
+    ]
     assert files
     assert [path for path in files if pepper in path.read_bytes()] == []
 
@@ -92,7 +97,9 @@ def test_unit_tests_pass(dbt: Any) -> None:
         (None, "CN", None),
     ],
 )
-def test_numbers_are_written_one_way(number: str | None, region: str | None, expected: str | None) -> None:
+def test_numbers_are_written_one_way(
+    number: str | None, region: str | None, expected: str | None
+) -> None:
     from carelake.warehouse.dbt_plugin import to_e164
 
     text = pa.string()

@@ -11,7 +11,7 @@ messages as (
         count(*) filter (where messages.direction = 'inbound') as n_inbound,
         count(*) filter (where messages.direction = 'outbound') as n_outbound,
         string_agg(messages.text_masked, chr(10) order by messages.sent_at, messages.communication_key)
-            filter (where messages.direction = 'inbound') as text,
+        filter (where messages.direction = 'inbound') as text,
     from {{ ref('int_communications') }} as messages
     inner join conversations using (conversation_key)
     where

@@ -19,13 +19,13 @@ counted as (
         }) as opening,
         max(case
             when status is not null
-                then {'sent_at': sent_at, 'communication_key': communication_key, 'status': status}
+                then { 'sent_at': sent_at, 'communication_key': communication_key, 'status': status }
         end) as closing,
         min(sent_at) filter (where status in {{ closed_words() }}) as first_ended_at,
         max(sent_at) filter (where status in {{ closed_words() }}) as last_ended_at,
         max(case
             when agent_key is not null
-                then {'sent_at': sent_at, 'communication_key': communication_key, 'agent_key': agent_key}
+                then { 'sent_at': sent_at, 'communication_key': communication_key, 'agent_key': agent_key }
         end).agent_key as agent_key,
         count(*) filter (where direction = 'inbound' and not is_auto_reply) as n_inbound,
         count(*) filter (where direction = 'outbound' and not is_auto_reply) as n_outbound,

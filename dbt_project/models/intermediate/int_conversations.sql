@@ -58,7 +58,8 @@ united as (
         messages.first_ended_at,
         case
             -- a goodbye soon after the end leaves it ended
-            when cases.status is null
+            when
+                cases.status is null
                 and coalesce(messages.last_inbound_at <= messages.last_ended_at + {{ goodbye }}, true)
                 then messages.last_ended_at
         end as ended_at,
@@ -92,7 +93,9 @@ judged as (
             when coalesce(closed_at_source, ended_at) is not null then coalesce(closed_at_source, ended_at)
             when status_word in {{ open_words() }} then null
             when status_word in {{ closed_words() }} then coalesce(greatest(last_at, replied_at, opened_at), survey_at)
-            when is_answered_call then coalesce(last_at, opened_at) + to_seconds(coalesce(talk_seconds, handle_seconds, 0)::double)
+            when
+                is_answered_call
+                then coalesce(last_at, opened_at) + to_seconds(coalesce(talk_seconds, handle_seconds, 0)::double)
             when
                 our_last_at >= coalesce(last_inbound_at, our_last_at)
                 and our_last_at + to_days(settings.unanswered_days) <= settings.as_of
@@ -128,7 +131,10 @@ writings as (
         and judged.n_inbound > 1
         and (
             judged.last_inbound_at > judged.first_closed_at + {{ goodbye }}
-            or (judged.first_closed_at is null and judged.last_inbound_at > judged.first_at + to_days(judged.unanswered_days))
+            or (
+                judged.first_closed_at is null
+                and judged.last_inbound_at > judged.first_at + to_days(judged.unanswered_days)
+            )
         )
     window in_order as (
         partition by messages.conversation_key order by messages.sent_at, messages.communication_key

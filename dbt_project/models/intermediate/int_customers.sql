@@ -35,7 +35,7 @@ described as (
         {% for attribute in [
             'customer_name', 'age', 'gender', 'city', 'country', 'language', 'preferred_channel', 'agent_key'
         ] -%}
-        arg_max({{ attribute }}, recency) filter (where {{ attribute }} is not null) as {{ attribute }},
+            arg_max({{ attribute }}, recency) filter (where {{ attribute }} is not null) as {{ attribute }},
         {% endfor -%}
         coalesce(bool_or(do_not_contact), false) as do_not_contact,
     from profiles

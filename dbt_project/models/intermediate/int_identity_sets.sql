@@ -14,12 +14,12 @@ mentions as (
     select identity_key, source_name, channel, email, phone, handle, customer_id, customer_name, sent_at as seen_at,
     from {{ ref('int_messages') }}
     {% for model, channel, seen_at in entities %}
-    union all
-    select
-        {{ identity_key(channel) }} as identity_key,
-        source_name, {{ channel }} as channel, email, phone, handle, customer_id, customer_name,
-        {{ seen_at }} as seen_at,
-    from {{ ref(model) }}
+        union all
+        select
+            {{ identity_key(channel) }} as identity_key,
+            source_name, {{ channel }}, email, phone, handle, customer_id, customer_name,
+            {{ seen_at }} as seen_at,
+        from {{ ref(model) }}
     {% endfor %}
 ),
 
@@ -55,7 +55,8 @@ final as (
         coalesce(sources.region, settings.default_region) as region,
         case
             when not list_contains(own.handles, sets.handle)
-                then case when coalesce(sets.channel, sources.channel) = 'chat' then 'chat:' else 'social:' end
+                then
+                    case when coalesce(sets.channel, sources.channel) = 'chat' then 'chat:' else 'social:' end
                     || sets.handle
         end as handle,
         sets.customer_id,

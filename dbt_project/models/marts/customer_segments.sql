@@ -9,7 +9,7 @@ final as (
         scores.model_version,
         scores.model_digest,
     from {{ source('ml', 'segment_scores') }} as scores
-    semi join {{ ref('int_customers') }} as customers using (customer_key)
+    semi join {{ ref('int_customers') }} using (customer_key)
 )
 
 select * from final

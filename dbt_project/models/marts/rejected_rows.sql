@@ -7,10 +7,10 @@ with
 
 rejects as (
     {% for entity in entities -%}
-    select source_name, '{{ entity }}' as entity, batch_id, file_name, row_number, reason,
-    from {{ ref('stg_' ~ entity ~ '__classified') }}
-    where disposition = 'rejected'
-    union all
+        select source_name, '{{ entity }}' as entity, batch_id, file_name, row_number, reason,
+        from {{ ref('stg_' ~ entity ~ '__classified') }}
+        where disposition = 'rejected'
+        union all
     {% endfor -%}
     select source_name, entity, batch_id, file_name, row_number, reason,
     from {{ source('ops', 'structural_rejects') }}

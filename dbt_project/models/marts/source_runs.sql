@@ -7,11 +7,11 @@ with
 
 dispositions as (
     {% for entity in entities -%}
-    {% if not loop.first %}union all
-    {% endif -%}
-    select batch_id, disposition, count(*) as n_rows,
-    from {{ ref('stg_' ~ entity ~ '__classified') }}
-    group by all
+        {% if not loop.first %}union all
+        {% endif -%}
+        select batch_id, disposition, count(*) as n_rows,
+        from {{ ref('stg_' ~ entity ~ '__classified') }}
+        group by all
     {% endfor %}
 ),
 
@@ -19,7 +19,7 @@ counted as (
     select
         batch_id,
         {% for disposition in ['staged', 'rejected', 'duplicate', 'superseded', 'deleted', 'held'] -%}
-        coalesce(sum(n_rows) filter (where disposition = '{{ disposition }}'), 0)::bigint as n_{{ disposition }},
+            coalesce(sum(n_rows) filter (where disposition = '{{ disposition }}'), 0)::bigint as n_{{ disposition }},
         {% endfor -%}
         sum(n_rows)::bigint as n_classified,
     from dispositions

@@ -55,8 +55,11 @@ judged as (
             {{ score_out_of_range('survey_kind', 'survey_score') }},
             {{ negative('handle_seconds') }},
             case
-                when coalesce(opened_at, closed_at, first_reply_at)::varchar is null
-                    and coalesce(status, category, subject, survey_score::varchar, channel, customer_id, email, phone, handle) is null
+                when
+                    coalesce(opened_at, closed_at, first_reply_at)::varchar is null
+                    and coalesce(
+                        status, category, subject, survey_score::varchar, channel, customer_id, email, phone, handle
+                    ) is null
                     then 'the row has no content'
             end
         ), '') as reason,
