@@ -197,7 +197,7 @@ final as (
         is_reopened,
         n_inbound,
         n_outbound,
-        {{ minutes_between('coalesce(first_inbound_at, opened_at)', 'first_reply_at') }} as first_reply_minutes,
+        {{ minutes_between('least(first_inbound_at, opened_at)', 'first_reply_at') }} as first_reply_minutes,
         {{ minutes_between('opened_at', 'closed_at') }} as resolution_minutes,
         handle_seconds::decimal(18, 3) as handle_seconds,
         opened_at,
