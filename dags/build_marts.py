@@ -65,11 +65,11 @@ with DAG(
     chain(
         settle(),
         step("has_news", may_skip=True, pool=WRITER_POOL),
-        step("check_batches", pool=WRITER_POOL),
+        step("check_batches", is_gate=True, pool=WRITER_POOL),
         step("build_features", pool=WRITER_POOL),
         step("score", pool=WRITER_POOL),
         step("build_marts", pool=WRITER_POOL),
         step("plan_follow_ups", pool=WRITER_POOL),
-        step("check_marts", pool=WRITER_POOL),
+        step("check_marts", is_gate=True, pool=WRITER_POOL),
         step("publish", may_skip=True, pool=WRITER_POOL),
     )

@@ -51,6 +51,7 @@ def step(
     *,
     sources: list[str] | None = None,
     may_skip: bool = False,
+    is_gate: bool = False,
     outlet: Asset | None = None,
     **options: Any,
 ) -> Any:
@@ -60,33 +61,43 @@ def step(
         name: the step, which is also the task's id.
         sources: only for these sources.
         may_skip: "nothing new" skips this task and what follows, and sends no asset event.
+        is_gate: a verdict, which asking again would not change: a failure is not retried.
         outlet: asset told about a success, with rows and timing.
         options: of the operator, such as `pool`.
     """
 
     @task(task_id=name, outlets=[outlet] if outlet else None, **options)
     def run() -> dict[str, Any]:
-        return run_step(name, sources, may_skip=may_skip, outlet=outlet)
+        return run_step(name, sources, may_skip=may_skip, is_gate=is_gate, outlet=outlet)
 
     return run()
 
 
 def run_step(
-    name: str, sources: list[str] | None, *, may_skip: bool, outlet: Asset | None
+    name: str,
+    sources: list[str] | None = None,
+    *,
+    may_skip: bool = False,
+    is_gate: bool = False,
+    outlet: Asset | None = None,
 ) -> dict[str, Any]:
     """Run a step inside a task and show what it did: as XCom, and on the asset's event."""
     from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
     from carelake import pipeline
-    from carelake.errors import ConfigError
+    from carelake.errors import CarelakeError, ConfigError
 
     context = get_current_context()
     try:
         chosen = {"sources": sources} if sources else {}
         result = pipeline.run_step(name, run_id=context["run_id"], **chosen)
-    except ConfigError as error:
-        # a wrong setting does not mend itself: do not retry
-        raise AirflowFailException(str(error)) from error
+    except CarelakeError as error:
+        failure = {"step": name, "outcome": "failed", "summary": str(error)}
+        context["ti"].xcom_push("return_value", failure)
+        # neither a wrong setting nor a verdict mends itself: do not try again
+        if is_gate or isinstance(error, ConfigError):
+            raise AirflowFailException(str(error)) from error
+        raise
     if may_skip and result["outcome"] == "nothing_new":
         context["ti"].xcom_push("return_value", result)
         raise AirflowSkipException(result["summary"])

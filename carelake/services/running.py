@@ -126,14 +126,21 @@ class _Watch:
             if key in self.told or task["state"] not in ENDED:
                 continue
             self.told.add(key)
-            log = _log(self.home, dag_id, run_id, task)
-            if task["state"] == "failed":
-                self.failures.append(f"{dag_id}.{task['task_id']} failed; see {log}")
-                self.say(self.failures[-1])
-            elif task["state"] == "up_for_retry":
-                self.say(f"{dag_id}.{task['task_id']} failed and will be tried again; see {log}")
+            if task["state"] in ("failed", "up_for_retry"):
+                self._tell_failure(dag_id, run_id, task)
             else:
                 self._tell_result(dag_id, run_id, task)
+
+    def _tell_failure(self, dag_id: str, run_id: str, task: dict[str, Any]) -> None:
+        result = self.api.result(dag_id, run_id, task["task_id"])
+        why = f": {result['summary']}" if isinstance(result, dict) else ""
+        log = _log(self.home, dag_id, run_id, task)
+        is_final = task["state"] == "failed"
+        what = "failed" if is_final else "failed and will be tried again"
+        line = f"{dag_id}.{task['task_id']} {what}{why}; see {log}"
+        self.say(line)
+        if is_final:
+            self.failures.append(line)
 
     def _tell_result(self, dag_id: str, run_id: str, task: dict[str, Any]) -> None:
         result = self.api.result(dag_id, run_id, task["task_id"])

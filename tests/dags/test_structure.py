@@ -120,16 +120,16 @@ def test_nothing_new_skips_so_that_no_event_is_sent(parts: Any) -> None:
     dag_parts, context, pipeline = parts
     pipeline.run_step = lambda name, **_: _result("nothing_new")
     with pytest.raises(AirflowSkipException, match="3 rows"):
-        dag_parts.run_step("load", None, may_skip=True, outlet=dag_parts.landing("x"))
+        dag_parts.run_step("load", may_skip=True, outlet=dag_parts.landing("x"))
     assert context["ti"].pushed["return_value"]["outcome"] == "nothing_new"
     # a step in the middle of the build with nothing to do must not skip the rest
-    assert dag_parts.run_step("score", None, may_skip=False, outlet=None)["rows"] == 3
+    assert dag_parts.run_step("score")["rows"] == 3
 
 
 def test_a_wrong_setting_is_not_retried_and_a_failed_run_is(parts: Any) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
-    dag_parts, _, pipeline = parts
+    dag_parts, context, pipeline = parts
 
     def fail(error: Exception) -> Any:
         def run_step(name: str, **_: Any) -> dict[str, Any]:
@@ -139,10 +139,14 @@ def test_a_wrong_setting_is_not_retried_and_a_failed_run_is(parts: Any) -> None:
 
     pipeline.run_step = fail(ConfigError("sources.yml: path: no such file"))
     with pytest.raises(AirflowFailException, match=r"sources\.yml: path"):
-        dag_parts.run_step("extract", None, may_skip=False, outlet=None)
+        dag_parts.run_step("extract")
     pipeline.run_step = fail(RunFailed("the warehouse is held"))
     with pytest.raises(RunFailed):
-        dag_parts.run_step("extract", None, may_skip=False, outlet=None)
+        dag_parts.run_step("extract")
+    assert context["ti"].pushed["return_value"]["summary"] == "the warehouse is held"
+    # asking a gate again would not change its verdict
+    with pytest.raises(AirflowFailException):
+        dag_parts.run_step("check_marts", is_gate=True)
 
 
 def test_settling_waits_for_ingests_but_not_for_ever(

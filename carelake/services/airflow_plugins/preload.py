@@ -32,6 +32,8 @@ MODULES = (
     "sklearn.feature_extraction.text",
     "mlflow",
     "mlflow.sklearn",
+    # builds its list of fonts, once per home
+    "matplotlib.font_manager",
     "matplotlib.figure",
 )
 

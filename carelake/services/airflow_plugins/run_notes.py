@@ -83,7 +83,8 @@ def text(tasks: list[TaskInstance], results: dict[str, dict[str, Any]]) -> str:
 def _headline(tasks: list[TaskInstance], results: dict[str, dict[str, Any]]) -> str:
     failed = [ti.task_id for ti in tasks if str(ti.state) == "failed"]
     if failed:
-        return f"{', '.join(failed)} failed"
+        reason = str(results.get(failed[0], {}).get("summary") or "see its log")
+        return f"{', '.join(failed)} failed: {shortened(reason, 200)}"
     seconds = sum(ti.duration or 0.0 for ti in tasks)
     last = next((ti.task_id for ti in reversed(tasks) if ti.task_id in results), None)
     summary = str(results[last].get("summary") or last) if last else "nothing to tell"
