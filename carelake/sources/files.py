@@ -23,8 +23,8 @@ def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
     """Land what is new in the files a source's glob finds.
 
     Append: one batch with all new or changed files. Snapshot: one batch per snapshot, in the order
-    of file names, so that the last name is the newest state; pages of one snapshot (`contacts-page-1.json`, `contacts-page-2.json`) belong
-    together.
+    of file names, so that the last name is the newest state; pages of one snapshot
+    (`contacts-page-1.json`, `contacts-page-2.json`) belong together.
 
     Args:
         base: folder that `path` is relative to.
@@ -57,12 +57,9 @@ def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
 
 def find_files(source: Source, base: Path) -> list[tuple[str, Path]]:
     """Files a source's glob finds, as (name relative to `base`, path), ordered by name."""
-    pattern = source.path
-    root = Path(pattern).anchor
-    if root:
-        found = Path(root).glob(str(Path(pattern).relative_to(root)))
-    else:
-        found = base.glob(pattern)
+    root = Path(source.path).anchor
+    pattern = str(Path(source.path).relative_to(root)) if root else source.path
+    found = (Path(root) if root else base).glob(pattern)
     named = {_name(path, base): path for path in found if path.is_file()}
     return sorted(named.items())
 

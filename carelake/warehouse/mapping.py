@@ -94,7 +94,8 @@ def _ours(source: Source, ours: str, find: _Finder) -> str:
         text = _case(text, source.values[ours])
     if ours.endswith("_id") or ours == "in_reply_to":
         # tools that read a number column with gaps write its ids as 1234.0
-        text = f"case when ends_with({text}, '.0') then regexp_replace({text}, '^(\\d+)\\.0$', '\\1') else {text} end"
+        whole = f"regexp_replace({text}, '^(\\d+)\\.0$', '\\1')"
+        text = f"case when ends_with({text}, '.0') then {whole} else {text} end"
     if ours in TIME_COLUMNS:
         text = time_text(text, source.time_formats(ours), source.timezone)
     return text

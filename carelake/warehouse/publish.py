@@ -14,7 +14,7 @@ import duckdb
 from carelake.errors import RunFailed
 from carelake.settings import Context, Home
 from carelake.warehouse.connection import connect, ident, literal, now_utc, quote, write_lock
-from carelake.warehouse.published import marts_fingerprint
+from carelake.warehouse.published import marts_fingerprint, open_marts
 
 HOLD = "HOLD"
 PRIVATE = {"contact_vault": "int_contact_vault", "communication_texts": "int_communication_texts"}
@@ -69,6 +69,7 @@ def publish(ctx: Context, *, release: bool = False) -> PublishResult:
         }
         tables = _write_marts(con, draft, promoted)
         _write_meta(con, draft, excluded, fingerprint, version)
+        _write_views(draft / "marts.duckdb", list(tables))
         _write_private(con, draft)
         _audit(draft / "marts.duckdb", excluded, fingerprint, tables)
         _seal(draft)
@@ -266,6 +267,14 @@ def _write_meta(
     (draft / "publication.json").write_text(json.dumps(publication, indent=1), encoding="utf-8")
 
 
+def _write_views(path: Path, names: list[str]) -> None:
+    """Views in `main`, where clients look first: opened by itself, the file is named like the schema."""
+    with duckdb.connect() as con:
+        con.execute(f"attach {literal(str(path))} as marts")
+        for name in names:
+            con.execute(f"create view marts.main.{name} as from marts.marts.{name}")
+
+
 def _write_private(con: duckdb.DuckDBPyConnection, draft: Path) -> None:
     """The vault and the full texts, for delivery and for roles that may see them."""
     con.execute(f"attach {literal(str(draft / 'private.duckdb'))} as private_out")
@@ -285,8 +294,7 @@ def _audit(
     tables: dict[str, int],
 ) -> None:
     """Open the new file as a reader would, and compare it with what was to be published."""
-    with duckdb.connect(str(path), read_only=True) as con:
-        con.execute("set TimeZone = 'UTC'")
+    with open_marts(path) as con:
         found = marts_fingerprint(con, excluded)
         for name, rows in tables.items():
             row = con.execute(f"select count(*) from marts.{name}").fetchone()

@@ -11,7 +11,7 @@ import duckdb
 
 from carelake.errors import RunFailed
 from carelake.settings import Home
-from carelake.warehouse.connection import first_line
+from carelake.warehouse.connection import first_line, literal
 from carelake.warehouse.fingerprint import relation_fingerprint
 
 NOT_DATA = frozenset({"data_quality_results", "source_runs", "rejected_rows"})
@@ -34,14 +34,25 @@ def read_only(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     if not path.exists():
         raise RunFailed(f"{path}: nothing is published yet; run `carelake run`")
     # the version is opened, not the link, so that a swap does not change what is being read
-    try:
-        con = duckdb.connect(str(path.resolve()), read_only=True)
-    except duckdb.Error as error:
-        raise RunFailed(f"{path}: cannot be opened ({first_line(error)})") from error
+    with open_marts(path.resolve()) as con:
+        yield con
+
+
+@contextmanager
+def open_marts(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a marts file so that both `dim_customers` and `marts.dim_customers` are found.
+
+    DuckDB names a database after its file: opened by itself, `marts.duckdb` would make the name
+    `marts` mean the file and the schema alike. Attached as `published`, it means the schema.
+    """
+    con = duckdb.connect()
     try:
         con.execute("set TimeZone = 'UTC'")
-        con.execute("set search_path = 'marts'")
+        con.execute(f"attach {literal(str(path))} as published (read_only)")
+        con.execute("use published.marts")
         yield con
+    except duckdb.IOException as error:
+        raise RunFailed(f"{path}: cannot be opened ({first_line(error)})") from error
     finally:
         con.close()
 
@@ -55,7 +66,8 @@ def marts_fingerprint(
         volatile: columns per mart that differ between equal runs.
     """
     names = con.execute(
-        "select table_name from information_schema.tables where table_schema = 'marts' order by table_name"
+        "select table_name from information_schema.tables "
+        "where table_schema = 'marts' order by table_name"
     ).fetchall()
     return {
         name: relation_fingerprint(con, f"marts.{name}", volatile.get(name, frozenset()))

@@ -53,6 +53,11 @@ def test_without_sources_of_its_own_a_home_gets_the_sample(
     monkeypatch.chdir(tmp_path)
     home = Home(tmp_path / "home")
     assert chosen_sources(home) == sample_sources(home)
+    mine = tmp_path / "sources.yml"
+    mine.write_text("sources: []\n", encoding="utf-8")
+    assert chosen_sources(home) == sample_sources(home)
+    mine.write_text("sources: [{name: mail, kind: mbox, path: mail.mbox}]\n", encoding="utf-8")
+    assert chosen_sources(home) == mine
     monkeypatch.setenv("CARELAKE_SOURCES", str(tmp_path / "mine.yml"))
     assert chosen_sources(home) == tmp_path / "mine.yml"
 

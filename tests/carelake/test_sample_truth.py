@@ -1,0 +1,193 @@
+"""A full run over the made-up company, held against the truth that only tests read."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.commands import carelake, rows
+from tests.conftest import SampleRun
+
+DISPOSITIONS = {"good": "staged", "broken": "rejected"}
+
+
+def truth(run: SampleRun, name: str) -> list[dict[str, Any]]:
+    lines = (run.company / "truth" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def warehouse(sample_run: SampleRun) -> Any:
+    with duckdb.connect(str(sample_run.home / "warehouse.duckdb"), read_only=True) as con:
+        yield con
+
+
+def test_the_structural_rejects_are_exactly_the_records_broken_in_form(
+    sample_run: SampleRun, warehouse: duckdb.DuckDBPyConnection
+) -> None:
+    expected = {
+        (r["source"], r["file"], r["row"])
+        for r in truth(sample_run, "rows")
+        if r["stage"] == "load"
+    }
+    found = warehouse.execute(
+        "select source_name, file_name, row_number from ops.structural_rejects"
+    ).fetchall()
+    assert len(found) == len(expected)
+    assert set(found) == expected
+
+
+def test_every_other_record_has_the_disposition_it_was_made_with(
+    sample_run: SampleRun, warehouse: duckdb.DuckDBPyConnection
+) -> None:
+    expected = {
+        (r["source"], r["file"], r["row"]): DISPOSITIONS.get(r["disposition"], r["disposition"])
+        for r in truth(sample_run, "rows")
+        if r["stage"] != "load"
+    }
+    tables = warehouse.execute(
+        "select table_name from information_schema.tables "
+        "where table_schema = 'staging' and table_name like '%\\_\\_classified' escape '\\'"
+    ).fetchall()
+    found = {
+        (source, file, row): disposition
+        for (table,) in tables
+        for source, file, row, disposition in warehouse.execute(
+            f"select source_name, file_name, row_number, disposition from staging.{table}"
+        ).fetchall()
+    }
+    different = {
+        key: (expected.get(key), found.get(key))
+        for key in expected | found
+        if expected.get(key) != found.get(key)
+    }
+    assert not different, list(different.items())[:5]
+
+
+def test_people_are_joined_by_what_they_share_and_by_nothing_else(
+    sample_run: SampleRun, warehouse: duckdb.DuckDBPyConnection
+) -> None:
+    vault = {
+        (kind, value): customer
+        for kind, value, customer in warehouse.execute(
+            "select kind, value, customer_key from intermediate.int_contact_vault"
+        ).fetchall()
+    }
+    customers_of, components_of = defaultdict(set), defaultdict(set)
+    shared = 0
+    for point in truth(sample_run, "contact_points"):
+        key = (point["kind"], point["value"])
+        assert key in vault, key
+        if point["is_shared"]:
+            assert vault[key] is None
+            shared += 1
+        else:
+            customers_of[point["component"]].add(vault[key])
+            components_of[vault[key]].add(point["component"])
+    assert shared >= 2
+    assert {len(found) for found in customers_of.values()} == {1}, "a person was split"
+    assert {len(found) for key, found in components_of.items() if key} == {1}, "people were merged"
+
+
+def test_the_account_of_every_batch_closes(sample_run: SampleRun) -> None:
+    accounts = rows(
+        "select *, n_physical = n_raw + n_structural_rejects as in_balance, n_raw = n_staged + "
+        "n_rejected + n_duplicates + n_superseded + n_deleted + n_held as out_balance from source_runs",
+        sample_run.environment,
+    )
+    assert len(accounts) >= 12
+    assert all(a["in_balance"] and a["out_balance"] and a["is_balanced"] for a in accounts)
+
+
+def test_the_champion_beats_the_owners_recipe_and_scores_everyone(sample_run: SampleRun) -> None:
+    env = sample_run.environment
+    decisions = rows("from model_decisions order by model_name", env)
+    assert {(d["model_name"], d["decision"]) for d in decisions} == {
+        ("before_survey", "promoted"), ("customer_segments", "promoted"),
+    }  # fmt: skip
+    satisfaction = decisions[0]
+    assert float(satisfaction["challenger_value"]) > float(satisfaction["baseline_value"]) + 0.1
+    (counts,) = rows(
+        "select (select count(*) from fct_conversations) as conversations, "
+        "(select count(*) from satisfaction_predictions) as predictions, "
+        "(select count(*) from dim_customers) as customers, "
+        "(select count(*) from customer_segments) as segmented",
+        env,
+    )
+    assert counts["conversations"] == counts["predictions"] > 500
+    assert counts["customers"] == counts["segmented"] > 200
+
+
+def test_every_follow_up_has_a_reason_from_the_data_and_no_owner_is_overrun(
+    sample_run: SampleRun,
+) -> None:
+    env = sample_run.environment
+    queue = rows("from follow_up_queue order by rank", env)
+    assert queue
+    assert all(f["reason"] and f["owner"] and f["channel"] and f["due_at"] for f in queue)
+    assert not any("{" in f["reason"] for f in queue)
+    (unwanted,) = rows(
+        "select count(*) as n from follow_up_queue join dim_customers using (customer_key) where do_not_contact",
+        env,
+    )
+    assert unwanted["n"] == 0
+
+
+def test_no_address_number_or_name_of_a_person_is_in_the_published_marts(
+    sample_run: SampleRun,
+) -> None:
+    people = truth(sample_run, "contact_points")
+    secrets = {p["value"] for p in people if p["kind"] in ("email", "phone")}
+    assert len(secrets) > 300
+    marts = Path(sample_run.home / "published" / "current").resolve()
+    with duckdb.connect(str(marts / "marts.duckdb"), read_only=True) as con:
+        tables = con.execute(
+            "select table_name from information_schema.tables where table_schema = 'marts'"
+        ).fetchall()
+        for (table,) in tables:
+            text = " ".join(
+                str(value) for row in con.execute(f"from marts.{table}").fetchall() for value in row
+            ).lower()
+            leaked = [secret for secret in secrets if secret.lower() in text]
+            assert not leaked, (table, leaked[:3])
+
+
+def test_a_second_run_finds_nothing_to_do_and_publishes_nothing(sample_run: SampleRun) -> None:
+    env = sample_run.environment
+    before = json.loads(carelake("fingerprint", env=env).stdout)
+    done = carelake("run", env=env)
+    assert "nothing new" in done.stdout
+    assert json.loads(carelake("fingerprint", env=env).stdout) == before
+    versions = sample_run.home / "published" / "versions"
+    assert len(list(versions.iterdir())) == 1
+
+
+def test_published_files_cannot_be_changed_by_their_readers(sample_run: SampleRun) -> None:
+    current = (sample_run.home / "published" / "current").resolve()
+    assert (current / "marts.duckdb").stat().st_mode & 0o777 == 0o444
+    assert (current / "private.duckdb").stat().st_mode & 0o077 == 0
+    stable = sample_run.home / "published" / "marts.duckdb"
+    assert stable.resolve() == current / "marts.duckdb"
+    assert (current / "fct_conversations.parquet").exists()
+
+
+@pytest.mark.slow
+def test_another_home_and_another_machine_give_the_same_fingerprint(
+    sample_run: SampleRun, tmp_path: Path
+) -> None:
+    env = {
+        **sample_run.environment,
+        "CARELAKE_HOME": str(tmp_path / "elsewhere"),
+        "PYTHONHASHSEED": "99",
+        "TZ": "America/St_Johns",
+        "CARELAKE__BUILD_THREADS": "1",
+    }
+    carelake("run", env=env)
+    expected = json.loads(carelake("fingerprint", env=sample_run.environment).stdout)
+    found = json.loads(carelake("fingerprint", env=env).stdout)
+    assert {k: v for k, v in found.items() if v != expected[k]} == {}
