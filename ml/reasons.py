@@ -14,10 +14,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import VotingClassifier
 from sklearn.pipeline import Pipeline
 
-from ml.estimators import Calibrated
+from ml.estimators import Blend, Calibrated
 from ml.features import ATTRIBUTE_PREFIX, TEXT
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -46,8 +45,8 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 def linear_part(model: Any) -> Pipeline | None:
     """The fitted linear pipeline inside a model, if it has one."""
     inner = model.model if isinstance(model, Calibrated) else model
-    if isinstance(inner, VotingClassifier):
-        inner = inner.named_estimators_["linear"]
+    if isinstance(inner, Blend):
+        inner = inner.linear
     if isinstance(inner, Pipeline) and hasattr(inner[-1], "coef_"):
         return inner
     return None

@@ -29,7 +29,9 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 REQUIREMENTS = ("scikit-learn", "skops", "numpy", "pandas", "scipy")
 TRUSTED_TYPES = (
+    "ml.estimators.Blend",
     "ml.estimators.Calibrated",
+    "ml.estimators.Terms",
     "numpy.dtype",
     "numpy.ravel",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

@@ -18,8 +18,8 @@ from sklearn.pipeline import Pipeline
 
 from ml.baselines import label_encoded
 from ml.estimators import (
+    Blend,
     Calibrated,
-    blend,
     calibration,
     corrected,
     linear,
@@ -238,7 +238,7 @@ def _fit(
         return flat(chosen)
     if chosen.rank == 2:
         return tall(chosen)
-    return blend(flat(_best(candidates, 0)), tall(_best(candidates, 2)))
+    return Blend(flat(_best(candidates, 0)), tall(_best(candidates, 2)))
 
 
 def _best(candidates: list[Candidate], rank: int) -> Candidate:

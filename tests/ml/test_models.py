@@ -181,6 +181,24 @@ def test_owner_files_without_anything_but_text_and_channel_train(
     assert trained.metrics["roc_auc"] > 0.55
 
 
+def test_a_large_vocabulary_is_stored_in_one_piece() -> None:
+    import io
+    import zipfile
+
+    import skops.io
+
+    from ml.estimators import Terms
+    from ml.registry import TRUSTED_TYPES
+
+    texts = [f"word{n} 订单{n}号" for n in range(3000)]
+    terms = Terms(analyzer="char_wb", ngram_range=(2, 4)).fit(texts)
+    stored = skops.io.dumps(terms)
+    assert len(zipfile.ZipFile(io.BytesIO(stored)).namelist()) < 10
+    again = skops.io.loads(stored, trusted=list(TRUSTED_TYPES))
+    assert again.vocabulary_ == terms.vocabulary_
+    assert (again.transform(texts) != terms.transform(texts)).nnz == 0
+
+
 CSAT = Path(__file__).parents[3] / "shared/data/csat_shopzilla/csat_shopzilla_dev.csv.gz"
 
 
