@@ -201,6 +201,9 @@ class Settings(Strict):
     cv_basis: Literal["monetary", "perceived"] = Field(
         default="monetary", description="What customer value is: money, or the customer's NPS"
     )
+    ces_easy_is: Literal["high", "low"] = Field(
+        default="high", description="Which end of a CES survey (1-7) means little effort"
+    )
     unanswered_days: int = Field(
         default=3, ge=1, description="Our last message unanswered so long closes a conversation"
     )

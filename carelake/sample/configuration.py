@@ -21,6 +21,7 @@ business_hours:
   sat: ["10:00-16:00"]
 holidays: ["2024-01-01", "2024-02-12", "2024-02-13", "2024-02-14", "2024-04-04", "2024-05-01"]
 unanswered_days: 3
+ces_easy_is: low # its surveys ask how much effort it took
 own_identities:
   domains: ["{OWN_DOMAIN}"]
   phones: ["{OWN_PHONE}"]

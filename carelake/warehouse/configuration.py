@@ -49,6 +49,7 @@ def _record_settings(con: duckdb.DuckDBPyConnection, settings: Settings) -> None
         "index_window_days": str(settings.index_window_days),
         "value_floor": str(settings.value_floor),
         "cv_basis": settings.cv_basis,
+        "ces_easy_is": settings.ces_easy_is,
         "unanswered_days": str(settings.unanswered_days),
         **{f"reply_within_minutes.{c}": str(m) for c, m in settings.reply_within_minutes.items()},
     }

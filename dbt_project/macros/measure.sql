@@ -3,12 +3,15 @@
     (date_diff('millisecond', {{ earlier }}, {{ later }}) / 60000)::decimal(18, 3)
 {%- endmacro %}
 
-{# A survey score brought to 0..1; CES is read as "how easy was it", 7 the easiest. #}
-{% macro satisfaction(kind, score) -%}
+{# A survey score brought to 0..1; a CES survey asks how easy it was, or how hard. #}
+{% macro satisfaction(kind, score, ces_easy_is) -%}
     case {{ kind }}
         when 'csat' then (({{ score }} - 1) / 4)::decimal(9, 6)
         when 'nps' then ({{ score }} / 10)::decimal(9, 6)
-        when 'ces' then (({{ score }} - 1) / 6)::decimal(9, 6)
+        when 'ces'
+            then (
+                case when {{ ces_easy_is }} = 'low' then 7 - {{ score }} else {{ score }} - 1 end / 6
+            )::decimal(9, 6)
     end
 {%- endmacro %}
 

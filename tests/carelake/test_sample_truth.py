@@ -149,6 +149,24 @@ def test_every_follow_up_has_a_reason_from_the_data_and_no_owner_is_overrun(
     assert unwanted["n"] == 0
 
 
+def test_surveys_are_read_in_the_direction_they_were_asked_in(sample_run: SampleRun) -> None:
+    # the company's effort survey asks how hard it was: 1 is the best answer, 7 the worst
+    found = rows(
+        "select kind, score::integer as score, min(satisfaction) as least, max(satisfaction) as most "
+        "from fct_survey_responses where score is not null group by all",
+        sample_run.environment,
+    )
+    expected = {
+        "csat": lambda score: (score - 1) / 4,
+        "nps": lambda score: score / 10,
+        "ces": lambda score: (7 - score) / 6,
+    }
+    assert {f["kind"] for f in found} == set(expected)
+    for f in found:
+        value = expected[f["kind"]](f["score"])
+        assert float(f["least"]) == float(f["most"]) == pytest.approx(value, abs=1e-6)
+
+
 def test_no_address_number_or_name_of_a_person_is_in_the_published_marts(
     sample_run: SampleRun,
 ) -> None:

@@ -8,6 +8,7 @@ settings as (
         coalesce(max(value) filter (where key = 'value_floor'), '0.1')::decimal(9, 6) as value_floor,
         coalesce(max(value) filter (where key = 'cv_basis'), 'monetary') as cv_basis,
         coalesce(max(value) filter (where key = 'unanswered_days'), '3')::integer as unanswered_days,
+        coalesce(max(value) filter (where key = 'ces_easy_is'), 'high') as ces_easy_is,
         nullif(max(value) filter (where key = 'as_of_override'), '') as as_of_override,
     from {{ source('ops', 'settings') }}
 ),
@@ -72,6 +73,7 @@ final as (
         value_floor,
         cv_basis,
         unanswered_days,
+        ces_easy_is,
     from moments
 )
 

@@ -94,8 +94,11 @@ judged as (
             when status_word in {{ open_words() }} then null
             when status_word in {{ closed_words() }} then coalesce(greatest(last_at, replied_at, opened_at), survey_at)
             when
+                -- called back later, it did not end before that
                 is_answered_call
-                then coalesce(last_at, opened_at) + to_seconds(coalesce(talk_seconds, handle_seconds, 0)::double)
+                then
+                    greatest(coalesce(last_at, opened_at), replied_at)
+                    + to_seconds(coalesce(talk_seconds, handle_seconds, 0)::double)
             when
                 our_last_at >= coalesce(last_inbound_at, our_last_at)
                 and our_last_at + to_days(settings.unanswered_days) <= settings.as_of

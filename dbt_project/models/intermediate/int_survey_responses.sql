@@ -1,5 +1,9 @@
 with
 
+settings as (
+    select ces_easy_is from {{ ref('int_as_of') }}
+),
+
 conversations as (
     select conversation_key, customer_key, source_name, conversation_id, closed_at,
     from {{ ref('int_conversations') }}
@@ -131,12 +135,13 @@ final as (
         coalesce(attached.own_customer_key, conversations.customer_key) as customer_key,
         attached.kind,
         attached.score,
-        {{ satisfaction('attached.kind', 'attached.score') }} as satisfaction,
+        {{ satisfaction('attached.kind', 'attached.score', 'settings.ces_easy_is') }} as satisfaction,
         attached.comment,
         attached.responded_at,
         attached.attached_by,
         attached.source_name,
     from attached
+    cross join settings
     left join conversations on attached.conversation_key = conversations.conversation_key
 )
 
