@@ -5,7 +5,9 @@ Nothing is decided here; `carelake.pipeline` does the work and imports what it n
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -90,7 +92,9 @@ def run_step(
     context = get_current_context()
     try:
         chosen = {"sources": sources} if sources else {}
-        result = pipeline.run_step(name, run_id=context["run_id"], **chosen)
+        # progress goes to standard error, which a task's log would paint red
+        with contextlib.redirect_stderr(sys.stdout):
+            result = pipeline.run_step(name, run_id=context["run_id"], **chosen)
     except CarelakeError as error:
         failure = {"step": name, "outcome": "failed", "summary": str(error)}
         context["ti"].xcom_push("return_value", failure)

@@ -8,10 +8,13 @@ Needs `make up` on a home with a published build, playwright and a Chromium of t
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page, TimeoutError, sync_playwright
 
@@ -71,11 +74,14 @@ def show_airflow(page: Page, home: Home) -> None:
         return
     here = f"{url}/dags/build_marts/runs/{run}"
     keep(page, "airflow-build", here)
-    page.evaluate("localStorage.setItem('dag_view-build_marts', JSON.stringify('graph'))")
-    keep(page, "airflow-build-graph", here)
-    page.evaluate("localStorage.setItem('dag_view-build_marts', JSON.stringify('grid'))")
+    page.click("button[aria-label='Edit note']")
+    keep(page, "airflow-note")
     keep(page, "airflow-score", f"{here}/tasks/score")
-    keep(page, "airflow-assets", f"{url}/assets")
+    page.goto(here)
+    page.click("button[aria-label^='Show Graph']")
+    keep(page, "airflow-build-graph")
+    asset = next(a for a in api.assets() if a["name"].startswith("landing_"))
+    keep(page, "airflow-assets", f"{url}/assets/{asset['id']}")
 
 
 def last_full_build(api: AirflowApi) -> str | None:
@@ -89,25 +95,58 @@ def last_full_build(api: AirflowApi) -> str | None:
 
 
 def show_mlflow(page: Page, url: str) -> None:
-    """Experiments, the runs of one side by side, registered models."""
-    keep(page, "mlflow-experiments", f"{url}/#/experiments")
-    links = page.locator("a[href*='/experiments/']")
-    for i in range(links.count()):
-        if "satisf" in (links.nth(i).inner_text() or "").lower():
-            links.nth(i).click()
-            break
+    """The runs of the satisfaction model beside the baseline's, and the registered models."""
+    experiments = ask(url, "experiments/search", {"max_results": 100})["experiments"]
+    found = [e["experiment_id"] for e in experiments if e["name"] == "before_survey"]
+    if not found:
+        print("no training yet: no pictures of one")
+        return
+    runs = ask(url, "runs/search", {"experiment_ids": found})["runs"]
+    # candidates lie below the run that chose among them
+    tops = [run["info"] for run in runs if not run["info"]["run_name"].startswith("candidate")]
+    ids = json.dumps([run["run_id"] for run in tops[:4]])
+    page.goto(f"{url}/#/experiments")
+    page.wait_for_timeout(SETTLE_MS)
+    close_assistant(page)
+    page.goto("about:blank")
+    page.goto(f"{url}/#/compare-runs?runs={ids}&experiments={json.dumps(found)}")
+    page.wait_for_timeout(SETTLE_MS)
+    page.get_by_text("Visualizations", exact=True).click()
+    page.get_by_text("Metrics", exact=True).last.scroll_into_view_if_needed()
     keep(page, "mlflow-runs")
-    keep(page, "mlflow-models", f"{url}/#/models")
+    page.goto("about:blank")
+    page.goto(f"{url}/#/models")
+    page.wait_for_timeout(SETTLE_MS)
+    # the registry greets a new browser with a window of its own
+    page.keyboard.press("Escape")
+    keep(page, "mlflow-models")
+
+
+def ask(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """One question to MLflow's REST API."""
+    request = urllib.request.Request(
+        f"{url}/api/2.0/mlflow/{path}",
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return dict(json.load(answer))
+
+
+def close_assistant(page: Page) -> None:
+    """MLflow opens a chat beside every page until it is closed once."""
+    button = page.locator("button[aria-label*='lose']").last
+    with suppress(TimeoutError):
+        button.click(timeout=3000)
+        page.wait_for_timeout(500)
 
 
 def show_dbt_docs(page: Page, url: str) -> None:
-    """The lineage of the care index, and its page."""
-    keep(page, "dbt-docs-index", f"{url}/#!/model/model.carelake.customer_satisfaction_index")
-    keep(
-        page,
-        "dbt-docs-lineage",
-        f"{url}/#!/model/model.carelake.customer_satisfaction_index?g_v=1&g_i=%2Bcustomer_satisfaction_index",
-    )
+    """What the care index is, and what it is made of."""
+    model = f"{url}/#!/model/model.carelake.customer_satisfaction_index"
+    keep(page, "dbt-docs-index", model)
+    page.goto("about:blank")
+    keep(page, "dbt-docs-lineage", f"{model}?g_v=1&g_i=2%2Bcustomer_satisfaction_index")
 
 
 def main() -> None:

@@ -29,6 +29,8 @@ class AirflowApi:
     def is_healthy(self) -> bool:
         """Whether database, scheduler and DAG processor report healthy."""
         try:
+            # the first call builds the API that tasks use, for seconds; not while they wait for it
+            self._send("GET", "/execution/health", token="")
             state = self._send("GET", "/api/v2/monitor/health", token="")
         except (OSError, RunFailed):
             return False
@@ -38,6 +40,10 @@ class AirflowApi:
     def dags(self) -> list[dict[str, Any]]:
         """Every DAG as the API tells it: `dag_id`, `is_paused`, `next_dagrun_run_after`, ..."""
         return self._pages("/api/v2/dags", "dags")
+
+    def assets(self) -> list[dict[str, Any]]:
+        """Every asset: `id`, `name`."""
+        return self._pages("/api/v2/assets", "assets")
 
     def import_errors(self) -> list[dict[str, Any]]:
         """DAG files that do not parse: `filename`, `stack_trace`."""

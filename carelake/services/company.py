@@ -39,9 +39,15 @@ def ensure_company(home: Home, say: Callable[[str], None]) -> Path:
 
 
 def chosen_sources(home: Home) -> Path:
-    """The list `CARELAKE_SOURCES`, the home or the working directory names; else the sample's."""
+    """The list that is named or remembered; while that one is empty or missing, the sample's.
+
+    Raises:
+        ConfigError: the list is wrong.
+    """
     named = source_list_path(home)
-    if os.environ.get("CARELAKE_SOURCES") or named.exists():
+    if os.environ.get("CARELAKE_SOURCES"):
+        return named
+    if named.exists() and SourceList.load(named).sources:
         return named
     return sample_sources(home)
 

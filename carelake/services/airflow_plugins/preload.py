@@ -46,8 +46,10 @@ class Preload:
     @hookimpl
     def on_starting(self, component: Any) -> None:
         """Import before the executor forks; never stop a scheduler from starting."""
-        # called before the job knows its type, so the command line tells
-        if "scheduler" in sys.argv[1:2] and os.environ.get(SWITCH) == "1":
+        # called before the job knows its type, so the command line tells; forked tasks, which are
+        # told of their own start here too, inherit that line
+        is_job = type(component).__name__ == "Job"
+        if is_job and "scheduler" in sys.argv[1:2] and os.environ.get(SWITCH) == "1":
             preload()
 
 

@@ -87,8 +87,12 @@ def _headline(tasks: list[TaskInstance], results: dict[str, dict[str, Any]]) -> 
         return f"{', '.join(failed)} failed: {shortened(reason, 200)}"
     seconds = sum(ti.duration or 0.0 for ti in tasks)
     last = next((ti.task_id for ti in reversed(tasks) if ti.task_id in results), None)
-    summary = str(results[last].get("summary") or last) if last else "nothing to tell"
-    return f"{shortened(summary, 160)} ({seconds:.0f} s in {len(tasks)} tasks)"
+    if last is None:
+        return f"{seconds:.0f} s in {len(tasks)} tasks"
+    summary = shortened(str(results[last].get("summary") or last), 160)
+    rows = results[last].get("rows")
+    counted = f"{rows:,} rows, " if rows else ""
+    return f"{summary} ({counted}{seconds:.0f} s in {len(tasks)} tasks)"
 
 
 def shortened(text: str, width: int) -> str:
