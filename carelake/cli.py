@@ -36,7 +36,9 @@ quarantine_app = typer.Typer(
     no_args_is_help=True, help="Records that are not in the marts, and why."
 )
 followup_app = typer.Typer(no_args_is_help=True, help="The list of customers to contact.")
+batch_app = typer.Typer(no_args_is_help=True, help="Batches that a gate holds.")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(batch_app, name="batch")
 app.add_typer(followup_app, name="followup")
 
 Sources = Annotated[list[str] | None, typer.Argument(help="Names from sources.yml; all without.")]
@@ -360,6 +362,34 @@ def quarantine_replay(
     for result in results:
         typer.echo(f"{result.batch_id}: {result.n_raw:,} rows, {result.n_rejects:,} rejects")
     typer.echo(f"{len(results)} batches loaded again; bring them to the marts with `carelake run`")
+
+
+@batch_app.command("release")
+def batch_release(batch: Annotated[str, typer.Argument(help="Id of a held batch.")]) -> None:
+    """Let a held batch into the marts although a gate held it.
+
+    Example:
+
+        carelake batch release web_chat-000003
+    """
+    from carelake.warehouse.quarantine import decide
+
+    decide(_ready(), batch, "released")
+    typer.echo(f"{batch} is released; bring it to the marts with `carelake run`")
+
+
+@batch_app.command("discard")
+def batch_discard(batch: Annotated[str, typer.Argument(help="Id of a held batch.")]) -> None:
+    """Leave a held batch out for good; its files and rows are kept.
+
+    Example:
+
+        carelake batch discard web_chat-000003
+    """
+    from carelake.warehouse.quarantine import decide
+
+    decide(_ready(), batch, "discarded")
+    typer.echo(f"{batch} is discarded; `carelake quarantine replay {batch}` would bring it back")
 
 
 @app.command()

@@ -89,6 +89,26 @@ def replay(ctx: Context, batches: list[str] | None = None) -> list[BatchResult]:
         ]
 
 
+def decide(ctx: Context, batch_id: str, status: str) -> None:
+    """Record a person's word on a held batch: 'released' or 'discarded'.
+
+    Raises:
+        ConfigError: the batch is not held.
+    """
+    with write_lock(ctx.home, f"batch {status}"), connect(ctx.home) as con:
+        row = con.execute("select status from ops.ledger where batch_id = ?", [batch_id]).fetchone()
+        if row is None or row[0] != "held":
+            held = con.execute(
+                "select coalesce(string_agg(batch_id, ', ' order by batch_id), 'none') "
+                "from ops.ledger where status = 'held'"
+            ).fetchone()
+            state = f"is {row[0]}, not held" if row else "is not known"
+            raise ConfigError(
+                f"batch '{batch_id}' {state}; held now: {held[0] if held else 'none'}"
+            )
+        con.execute("update ops.ledger set status = ? where batch_id = ?", [status, batch_id])
+
+
 def _with_quarantine(con: duckdb.DuckDBPyConnection) -> list[str]:
     rows = con.execute(
         f"""

@@ -56,6 +56,7 @@ def test_every_command_has_help_with_an_example(env: dict[str, str]) -> None:
         ["init"], ["sample"], ["extract"], ["load"], ["build"], ["score"], ["train"], ["check"],
         ["publish"], ["rollback"], ["run"], ["status"], ["sql"], ["fingerprint"], ["followup", "plan"],
         ["quarantine", "list"], ["quarantine", "show"], ["quarantine", "replay"],
+        ["batch", "release"], ["batch", "discard"],
     ]  # fmt: skip
     from typer.testing import CliRunner
 

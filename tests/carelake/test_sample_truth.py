@@ -180,7 +180,9 @@ def test_no_address_number_or_name_of_a_person_is_in_the_published_marts(
         ).fetchall()
         for (table,) in tables:
             text = " ".join(
-                str(value) for row in con.execute(f"from marts.marts.{table}").fetchall() for value in row
+                str(value)
+                for row in con.execute(f"from marts.marts.{table}").fetchall()
+                for value in row
             ).lower()
             leaked = [secret for secret in secrets if secret.lower() in text]
             assert not leaked, (table, leaked[:3])
