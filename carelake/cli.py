@@ -369,7 +369,6 @@ def batch_release(batch: Annotated[str, typer.Argument(help="Id of a held batch.
     """Let a held batch into the marts although a gate held it.
 
     Example:
-
         carelake batch release web_chat-000003
     """
     from carelake.warehouse.quarantine import decide
@@ -383,7 +382,6 @@ def batch_discard(batch: Annotated[str, typer.Argument(help="Id of a held batch.
     """Leave a held batch out for good; its files and rows are kept.
 
     Example:
-
         carelake batch discard web_chat-000003
     """
     from carelake.warehouse.quarantine import decide

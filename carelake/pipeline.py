@@ -143,7 +143,7 @@ def check(
             run_id=ctx.run_id,
             checked_at=moment,
         )
-        recorded.record_checks(con, layer, results)
+        recorded.record_checks(con, results)
         blocking = [r for r in results if r.is_blocking_failure]
         warned = [r for r in results if not r.success and r.severity == "warning"]
         if layer == "raw":
@@ -324,18 +324,16 @@ def _record(ctx: Context, name: str, started: dt.datetime, result: StepResult) -
         # an extract must not wait for a build; its attempts lie beside the landing zone
         return
     with write_lock(ctx.home, "record step"), connect(ctx.home) as con:
-        recorded.record_step(
-            con,
-            (
-                ctx.run_id,
-                name,
-                started,
-                round(result.seconds, 3),
-                result.outcome,
-                result.rows,
-                result.summary,
-            ),
-        )
+        row = {
+            "run_id": ctx.run_id,
+            "step": name,
+            "started_at": started,
+            "seconds": round(result.seconds, 3),
+            "outcome": result.outcome,
+            "rows": result.rows,
+            "detail": result.summary,
+        }
+        recorded.record_step(con, row)
         if name in ("publish", "load") or result.outcome == "failed":
             recorded.write_ops(con, ctx.home)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import duckdb
 
 from carelake.settings import Context, Settings
+from carelake.warehouse.connection import insert_rows
 
 
 def record_configuration(con: duckdb.DuckDBPyConnection, ctx: Context) -> None:
@@ -22,24 +23,26 @@ def record_configuration(con: duckdb.DuckDBPyConnection, ctx: Context) -> None:
 
 
 def _record_sources(con: duckdb.DuckDBPyConnection, ctx: Context) -> None:
-    for position, source in enumerate(ctx.sources.sources):
-        con.execute(
-            """
-            insert into ops.sources by name
-            select ? as source_name, ? as kind, ? as entity, ? as channel, ? as mode, ? as dedupe,
-                ? as region, ? as timezone, ? as has_id, ? as position
-            on conflict (source_name) do update set kind = excluded.kind, entity = excluded.entity,
-                channel = excluded.channel, mode = excluded.mode, dedupe = excluded.dedupe,
-                region = excluded.region, timezone = excluded.timezone, has_id = excluded.has_id,
-                position = excluded.position
-            """,
-            [
-                source.name, source.kind, source.raw_table,
-                source.channel or ("email" if source.kind == "mbox" else None), source.mode,
-                source.dedupe_rule, source.region or ctx.settings.default_region, source.timezone,
-                source.has_id, position,
-            ],
-        )  # fmt: skip
+    rows = [
+        {
+            "source_name": source.name,
+            "kind": source.kind,
+            "entity": source.raw_table,
+            "channel": source.channel or ("email" if source.kind == "mbox" else None),
+            "mode": source.mode,
+            "dedupe": source.dedupe_rule,
+            "region": source.region or ctx.settings.default_region,
+            "timezone": source.timezone,
+            "has_id": source.has_id,
+            "position": position,
+        }
+        for position, source in enumerate(ctx.sources.sources)
+    ]
+    if rows:
+        changes = ", ".join(
+            f"{name} = excluded.{name}" for name in rows[0] if name != "source_name"
+        )
+        insert_rows(con, "ops.sources", rows, f"on conflict (source_name) do update set {changes}")
 
 
 def _record_settings(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -53,23 +56,25 @@ def _record_settings(con: duckdb.DuckDBPyConnection, settings: Settings) -> None
         "unanswered_days": str(settings.unanswered_days),
         **{f"reply_within_minutes.{c}": str(m) for c, m in settings.reply_within_minutes.items()},
     }
-    _replace(con, "ops.settings", list(flat.items()), keep="key = 'as_of_override'")
+    con.execute("delete from ops.settings where key <> 'as_of_override'")
+    insert_rows(con, "ops.settings", [{"key": k, "value": v} for k, v in flat.items()])
     own = settings.own_identities
     identities = [("domain", value.lower()) for value in own.domains]
     identities += [("email", value.lower()) for value in own.emails]
     identities += [("phone", value) for value in own.phones]
     identities += [("handle", value) for value in own.handles]
-    _replace(con, "ops.own_identities", identities)
-    _replace(con, "ops.business_hours", settings.opening_intervals())
-    _replace(con, "ops.holidays", [(day,) for day in settings.holidays])
+    _replace(con, "ops.own_identities", [{"kind": k, "value": v} for k, v in identities])
+    hours = settings.opening_intervals()
+    _replace(
+        con,
+        "ops.business_hours",
+        [{"day_of_week": day, "opens": opens, "closes": closes} for day, opens, closes in hours],
+    )
+    _replace(con, "ops.holidays", [{"day": day} for day in settings.holidays])
 
 
 def _replace(
-    con: duckdb.DuckDBPyConnection,
-    table: str,
-    rows: Sequence[tuple[object, ...]],
-    keep: str = "false",
+    con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Mapping[str, object]]
 ) -> None:
-    con.execute(f"delete from {table} where not ({keep})")
-    for row in rows:
-        con.execute(f"insert into {table} values ({', '.join('?' * len(row))})", list(row))
+    con.execute(f"delete from {table}")
+    insert_rows(con, table, rows)

@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -172,6 +172,36 @@ def ident(name: str) -> str:
 def literal(value: str | None) -> str:
     """A text, or null, as an SQL literal."""
     return "null" if value is None else f"'{quote(value)}'"
+
+
+def insert_rows(
+    con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Mapping[str, object]], more: str = ""
+) -> None:
+    """Insert a few rows by column name; the table's types decide.
+
+    They travel as one JSON literal: at the first parameter of any kind DuckDB's client imports
+    pandas, which costs a short process most of a second.
+
+    Args:
+        more: what follows the select, as in `on conflict ...`.
+    """
+    if not rows:
+        return
+    names = list(rows[0])
+    shape = json.dumps([dict.fromkeys(names, "VARCHAR")])
+    fields = ", ".join(f"r.{ident(name)} as {ident(name)}" for name in names)
+    given = [{n: _plain(value) for n, value in row.items()} for row in rows]
+    text = json.dumps(given, ensure_ascii=False)
+    con.execute(
+        f"insert into {table} by name select {fields} "
+        f"from (select unnest(from_json({literal(text)}::json, '{quote(shape)}')) as r) {more}"
+    )
+
+
+def _plain(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return value.isoformat() if isinstance(value, dt.datetime) else str(value)
 
 
 def first_line(error: BaseException) -> str:

@@ -18,7 +18,14 @@ from carelake.progress import Progress
 from carelake.settings import Context
 from carelake.source_list import Source
 from carelake.warehouse.configuration import record_configuration
-from carelake.warehouse.connection import connect, first_line, now_utc, write_lock
+from carelake.warehouse.connection import (
+    connect,
+    first_line,
+    insert_rows,
+    literal,
+    now_utc,
+    write_lock,
+)
 from carelake.warehouse.csv_repair import Dialect
 from carelake.warehouse.incoming import Incoming, NeedsCare, Reject, UnreadableFile
 from carelake.warehouse.mapping import map_file, row_id
@@ -165,7 +172,7 @@ def _load(
 def _forget(con: duckdb.DuckDBPyConnection, source: Source, batch_id: str) -> int:
     """Remove what an earlier load of this batch left, and give its place in the ledger."""
     known = con.execute(
-        "select batch_seq from ops.ledger where batch_id = ?", [batch_id]
+        f"select batch_seq from ops.ledger where batch_id = {literal(batch_id)}"
     ).fetchone()
     if known is None:
         last = con.execute("select coalesce(max(batch_seq), 0) from ops.ledger").fetchone()
@@ -176,7 +183,7 @@ def _forget(con: duckdb.DuckDBPyConnection, source: Source, batch_id: str) -> in
         "ops.batch_files",
         "ops.ledger",
     ):
-        con.execute(f"delete from {table} where batch_id = ?", [batch_id])
+        con.execute(f"delete from {table} where batch_id = {literal(batch_id)}")
     return int(known[0])
 
 
@@ -231,20 +238,20 @@ def _insert(
         "extracted_at",
     ]
     names += ["file_name", "row_number"]
-    # texts from the manifest go in as parameters, so that no file name can be read as SQL
-    given = [source.name, manifest.batch_id, sequence, manifest.extracted_at, file.name]
+    batch = f"{literal(source.name)}, {literal(manifest.batch_id)}, {sequence}"
+    moment = f"{literal(manifest.extracted_at.isoformat())}::timestamptz"
     statement = f"""
         insert into raw.{source.raw_table} ({", ".join(names)})
         select {", ".join(columns.values())}, {mapped.attributes}, {mapped.extra},
-            ?, ?, ?, ?, ?, {incoming.row_number}
+            {batch}, {moment}, {literal(file.name)}, {incoming.row_number}
         from {relation}
     """
     if not incoming.count_rejects:
-        return _count(con, statement, given), mapped.missing
+        return _count(con, statement), mapped.missing
     con.execute("drop table if exists reject_errors; drop table if exists reject_scans")
     try:
-        inserted = _count(con, statement, given)
-        faults = _count(con, "select count(*) from reject_errors", [])
+        inserted = _count(con, statement)
+        faults = _count(con, "select count(*) from reject_errors")
     except duckdb.Error as error:
         raise NeedsCare from error
     if faults or _has_nul(con, source, manifest, file):
@@ -252,8 +259,8 @@ def _insert(
     return inserted, mapped.missing
 
 
-def _count(con: duckdb.DuckDBPyConnection, statement: str, given: list[object]) -> int:
-    row = con.execute(statement, given).fetchone()
+def _count(con: duckdb.DuckDBPyConnection, statement: str) -> int:
+    row = con.execute(statement).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -262,8 +269,10 @@ def _has_nul(
 ) -> bool:
     """Whether a NUL came through in any of our columns: text that no tool downstream reads alike."""
     tests = " or ".join(f"contains({c}, chr(0))" for c in raw_columns(source.raw_table))
-    query = f"select exists(from raw.{source.raw_table} where batch_id = ? and file_name = ? and ({tests}))"
-    row = con.execute(query, [manifest.batch_id, file.name]).fetchone()
+    there = f"batch_id = {literal(manifest.batch_id)} and file_name = {literal(file.name)}"
+    row = con.execute(
+        f"select exists(from raw.{source.raw_table} where {there} and ({tests}))"
+    ).fetchone()
     return bool(row and row[0])
 
 
@@ -276,13 +285,18 @@ def _record_file(
     sequence: int,
 ) -> None:
     rejected = len(loaded.rejects)
-    con.execute(
-        "insert into ops.batch_files values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            manifest.batch_id, source.name, file.name, file.landed, file.sha256, file.n_bytes,
-            loaded.n_raw + rejected, loaded.n_raw, rejected,
-        ],
-    )  # fmt: skip
+    row = {
+        "batch_id": manifest.batch_id,
+        "source_name": source.name,
+        "file_name": file.name,
+        "landed_path": file.landed,
+        "sha256": file.sha256,
+        "n_bytes": file.n_bytes,
+        "n_physical": loaded.n_raw + rejected,
+        "n_raw": loaded.n_raw,
+        "n_rejected": rejected,
+    }
+    insert_rows(con, "ops.batch_files", [row])
     if not rejected:
         return
     table = pa.table(
@@ -296,12 +310,14 @@ def _record_file(
         }
     )
     con.register("rejected", table)
+    place = ", ".join(map(literal, (source.name, source.raw_table, file.name)))
     con.execute(
-        """
+        f"""
         insert into ops.structural_rejects
-        select ?, ?, ?, ?, ?, row_number, line_number, reason, raw_text, null from rejected
-        """,
-        [manifest.batch_id, sequence, source.name, source.raw_table, file.name],
+        select {literal(manifest.batch_id)}, {sequence}, {place}, row_number, line_number, reason,
+            raw_text, null
+        from rejected
+        """
     )
     con.unregister("rejected")
 
@@ -315,30 +331,34 @@ def _record_batch(
     sequence: int,
     seconds: float,
 ) -> None:
-    con.execute(
-        """
-        insert into ops.ledger by name
-        select ? as batch_seq, ? as batch_id, ? as source_name, ? as entity, ? as manifest_path,
-            ? as extracted_at, ? as loaded_at, ? as n_files, ? as n_bytes, ? as n_physical, ? as n_raw,
-            ? as n_structural_rejects, ? as columns, ? as missing_columns, ? as new_columns,
-            ? as seconds, ? as status, ? as held_reason
-        """,
-        [
-            sequence, manifest.batch_id, source.name, source.raw_table,
-            f"{source.name}/{manifest.batch_id}", manifest.extracted_at, now_utc(),
-            len(manifest.files), sum(f.n_bytes for f in manifest.files), result.n_physical,
-            result.n_raw, result.n_rejects, json.dumps(columns), json.dumps(result.missing),
-            json.dumps(result.new), round(seconds, 3),
-            "held" if result.held_reason else "loaded", result.held_reason,
-        ],
-    )  # fmt: skip
+    row = {
+        "batch_seq": sequence,
+        "batch_id": manifest.batch_id,
+        "source_name": source.name,
+        "entity": source.raw_table,
+        "manifest_path": f"{source.name}/{manifest.batch_id}",
+        "extracted_at": manifest.extracted_at,
+        "loaded_at": now_utc(),
+        "n_files": len(manifest.files),
+        "n_bytes": sum(file.n_bytes for file in manifest.files),
+        "n_physical": result.n_physical,
+        "n_raw": result.n_raw,
+        "n_structural_rejects": result.n_rejects,
+        "columns": json.dumps(columns),
+        "missing_columns": json.dumps(result.missing),
+        "new_columns": json.dumps(result.new),
+        "seconds": round(seconds, 3),
+        "status": "held" if result.held_reason else "loaded",
+        "held_reason": result.held_reason,
+    }
+    insert_rows(con, "ops.ledger", [row])
 
 
 def _new_columns(con: duckdb.DuckDBPyConnection, source: Source, columns: list[str]) -> list[str]:
     """Columns that neither the mapping nor an earlier batch of the source had."""
     earlier = con.execute(
-        "select distinct unnest(columns::varchar[]) from ops.ledger where source_name = ?",
-        [source.name],
+        "select distinct unnest(columns::varchar[]) from ops.ledger "
+        f"where source_name = {literal(source.name)}"
     ).fetchall()
     if not earlier:
         return []
@@ -348,7 +368,7 @@ def _new_columns(con: duckdb.DuckDBPyConnection, source: Source, columns: list[s
 
 def _stored_dialect(con: duckdb.DuckDBPyConnection, source: Source) -> Dialect | None:
     row = con.execute(
-        "select csv_dialect from ops.sources where source_name = ?", [source.name]
+        f"select csv_dialect from ops.sources where source_name = {literal(source.name)}"
     ).fetchone()
     if row is None or row[0] is None or source.delimiter:
         return None
@@ -359,5 +379,6 @@ def _store_dialect(con: duckdb.DuckDBPyConnection, source: Source, dialect: Dial
     if dialect is not None:
         text = json.dumps({"delimiter": dialect.delimiter, "quote": dialect.quote})
         con.execute(
-            "update ops.sources set csv_dialect = ? where source_name = ?", [text, source.name]
+            f"update ops.sources set csv_dialect = {literal(text)} "
+            f"where source_name = {literal(source.name)}"
         )

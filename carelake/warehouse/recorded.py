@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from carelake.settings import PROJECT, Context, Home
-from carelake.warehouse.connection import literal
+from carelake.warehouse.connection import insert_rows, literal
 
 SCORE_TABLES = {
     "satisfaction_scores": ("conversation_key", "before_survey"),
@@ -56,17 +56,13 @@ def record_decisions(con: duckdb.DuckDBPyConnection, folder: Path) -> int:
     new = [path for path in sorted(folder.glob("*.json")) if path.stem not in known]
     for path in new:
         row = json.loads(path.read_text(encoding="utf-8"))
-        marks = ", ".join(f"? as {name}" for name in row)
-        con.execute(f"insert into ml.model_decisions by name select {marks}", list(row.values()))
+        insert_rows(con, "ml.model_decisions", [row])
     return len(new)
 
 
-def record_checks(con: duckdb.DuckDBPyConnection, layer: str, results: Sequence[Any]) -> None:
-    """Keep a layer's check results; those of earlier runs of it stay."""
-    for result in results:
-        row = asdict(result)
-        marks = ", ".join(f"? as {name}" for name in row)
-        con.execute(f"insert into ops.check_results by name select {marks}", list(row.values()))
+def record_checks(con: duckdb.DuckDBPyConnection, results: Sequence[Any]) -> None:
+    """Keep check results; those of earlier runs stay."""
+    insert_rows(con, "ops.check_results", [asdict(result) for result in results])
 
 
 def hold_batches(
@@ -76,30 +72,30 @@ def hold_batches(
     con.execute("begin")
     for batch_id, reason in reasons.items():
         con.execute(
-            "update ops.ledger set status = 'held', held_reason = ? where batch_id = ?",
-            [reason, batch_id],
+            f"update ops.ledger set status = 'held', held_reason = {literal(reason)} "
+            f"where batch_id = {literal(batch_id)}"
         )
     con.execute(
-        "update ops.ledger set checked_at = ? where checked_at is null and status in ('loaded', 'held')",
-        [checked_at],
+        f"update ops.ledger set checked_at = '{checked_at.isoformat()}'::timestamptz "
+        "where checked_at is null and status in ('loaded', 'held')"
     )
     con.execute("commit")
 
 
 def set_state(con: duckdb.DuckDBPyConnection, key: str, value: str) -> None:
     """Remember one value."""
-    con.execute("insert or replace into ops.state values (?, ?)", [key, value])
+    con.execute(f"insert or replace into ops.state values ({literal(key)}, {literal(value)})")
 
 
 def get_state(con: duckdb.DuckDBPyConnection, key: str) -> str | None:
     """A remembered value, None without."""
-    row = con.execute("select value from ops.state where key = ?", [key]).fetchone()
+    row = con.execute(f"select value from ops.state where key = {literal(key)}").fetchone()
     return None if row is None else str(row[0])
 
 
-def record_step(con: duckdb.DuckDBPyConnection, row: Iterable[Any]) -> None:
-    """Keep (run_id, step, started_at, seconds, outcome, rows, detail)."""
-    con.execute("insert into ops.steps values (?, ?, ?, ?, ?, ?, ?)", list(row))
+def record_step(con: duckdb.DuckDBPyConnection, row: Mapping[str, Any]) -> None:
+    """Keep one step of a run; the keys are the columns of `ops.steps`."""
+    insert_rows(con, "ops.steps", [row])
 
 
 def news_marker(con: duckdb.DuckDBPyConnection, ctx: Context) -> str:
