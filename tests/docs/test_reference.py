@@ -6,6 +6,7 @@ import math
 import re
 import shlex
 import statistics
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
@@ -108,6 +109,16 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
     }
     for anchor in re.findall(r"\]\(#([^)]*)\)", text):
         assert anchor in anchors, anchor
+
+
+def test_every_dependency_says_why_it_is_there() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = {re.split(r"[^\w-]", line)[0] for line in wanted}
+    text = (PROJECT / "docs" / "DECISIONS.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| ([\w\-, ]+) \|", text, re.MULTILINE)
+    described = {name.strip() for cell in cells for name in cell.split(",")}
+    assert names == described - {"dependency"}
 
 
 @pytest.mark.parametrize("page", make_answers.PAGES)
