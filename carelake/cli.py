@@ -173,6 +173,8 @@ def build(
         carelake build marts
     """
     ctx = _ready()
+    if layer is not BuildLayer.marts:
+        _perform(ctx, "check_batches")  # only what the gate let in is built
     for name in ("features", "marts"):
         if layer.value in (name, "all"):
             _perform(ctx, f"build_{name}")

@@ -113,7 +113,7 @@ def has_news(ctx: Context, progress: Progress) -> StepResult:
 
     with write_lock(ctx.home, "has_news", say=progress.say), connect(ctx.home) as con:
         recorded.record_decisions(con, ctx.home.decisions)
-        is_new = recorded.news_marker(con, ctx) != recorded.get_state(con, "built_marker")
+        is_new = recorded.has_news(con, ctx)
     if is_new or current_version(ctx.home) is None:
         return StepResult("has_news", "done", summary="there is something to build")
     return StepResult("has_news", "nothing_new", summary="nothing new since the last publication")
@@ -148,7 +148,7 @@ def check(
         warned = [r for r in results if not r.success and r.severity == "warning"]
         if layer == "raw":
             reasons = {r.batch_id: _reason(r) for r in reversed(blocking) if r.batch_id}
-            recorded.hold_batches(con, reasons, moment)
+            recorded.admit_batches(con, reasons, moment)
         else:
             recorded.set_state(con, f"blocked_{layer}", _reason(blocking[0]) if blocking else "")
             reasons = {}
@@ -232,6 +232,7 @@ def score(ctx: Context, progress: Progress) -> StepResult:
                 "segment_scores": scored.segment_scores,
             },
         )
+        recorded.note_champions(con)
     result = StepResult("score", rows=scored.n_conversations + scored.n_customers)
     result.summary = f"{scored.n_conversations:,} conversations, {scored.n_customers:,} customers"
     notes += [f"{model}: {why}" for model, why in scored.missing.items()]
@@ -271,7 +272,7 @@ def publish(ctx: Context, progress: Progress, *, release: bool = False) -> StepR
 
     published = publish_marts(ctx, release=release)
     with write_lock(ctx.home, "publish", say=progress.say), connect(ctx.home) as con:
-        recorded.set_state(con, "built_marker", recorded.news_marker(con, ctx))
+        recorded.note_built(con, ctx)
     outcome = "done" if published.published else "nothing_new"
     result = StepResult("publish", outcome, rows=published.n_rows, summary=published.message)
     result.details = {"version": published.version, "tables": published.n_tables}

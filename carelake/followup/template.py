@@ -75,7 +75,9 @@ def _value_sql(column: str, style: str, sql_type: str) -> str:
             f"else round({column} / 1440)::bigint::varchar || ' days' end"
         )
     elif sql_type.startswith("decimal"):
-        shown = f"regexp_replace(round({column}, 2)::decimal(18, 2)::varchar, '[.]?0+$', '')"
+        # money keeps both its decimals, a mere number only those it needs
+        needless = "[.]00$" if sql_type == "decimal(18, 2)" else "[.]?0+$"
+        shown = f"regexp_replace(round({column}, 2)::decimal(18, 2)::varchar, '{needless}', '')"
         shown = f"case when {column} = trunc({column}) then trunc({column})::bigint::varchar else {shown} end"
     elif sql_type == "timestamptz":
         shown = f"strftime({column}, '%Y-%m-%d %H:%M')"

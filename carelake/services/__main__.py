@@ -94,9 +94,8 @@ def main() -> None:
     """Run the command line: errors meant for people become one line and an exit code."""
     prepare_environment(Home.from_environment())
     try:
-        app(standalone_mode=False)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
+        # without its standalone mode, typer gives an exit code back instead of exiting
+        sys.exit(app(standalone_mode=False) or 0)
     except CarelakeError as error:
         typer.secho(str(error), fg="red", err=True)
         sys.exit(error.exit_code)

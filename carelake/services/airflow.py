@@ -197,7 +197,9 @@ def start(
 
 def stop(home: Home, patience: float = 10.0) -> int:
     """Stop Airflow; returns how many processes had to be killed."""
-    return processes.stop(home, PROCESSES, patience=patience)
+    # tasks that end with the scheduler still report to the API server
+    killed = processes.stop(home, (SCHEDULER, DAG_PROCESSOR), patience=patience)
+    return killed + processes.stop(home, (API_SERVER,), patience=patience)
 
 
 def _service(name: str, variables: dict[str, str]) -> processes.Service:

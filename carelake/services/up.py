@@ -73,10 +73,8 @@ def down(home: Home) -> tuple[int, int]:
         RunFailed: a process survived.
     """
     names = [running.name for running in processes.known(home)]
-    # the scheduler goes first, its tasks still report to the API server
-    ordered = [name for name in airflow.PROCESSES if name in names]
-    ordered += [name for name in names if name not in ordered]
-    return len(names), processes.stop(home, ordered)
+    killed = airflow.stop(home) + processes.stop(home, names)
+    return len(names), killed
 
 
 def state(home: Home) -> list[tuple[str, str, str]]:

@@ -129,6 +129,8 @@ def _time(value: str | None) -> str | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     try:
+        if moment.year < 1000:  # programs that count years from 1900 write 102 for 2002
+            moment = moment.replace(year=moment.year + 1900)
         return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     except (OverflowError, ValueError):
         return value
@@ -168,7 +170,9 @@ def _plain_text(markup: str) -> str:
     text = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", markup)
     text = re.sub(r"(?i)<(br|/p|/div|/li|/tr)\b[^>]*>", "\n", text)
     text = html.unescape(re.sub(r"(?s)<[^>]+>", " ", text))
-    return re.sub(r"[ \t]+", " ", text)
+    text = re.sub(r" ?\n ?", "\n", re.sub(r"[^\S\n]+", " ", text))
+    # layout tables leave a screenful of empty lines between two sentences
+    return re.sub(r"\n{3,}", "\n\n", text)
 
 
 def _clean(text: str | None) -> str | None:

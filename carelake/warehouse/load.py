@@ -348,7 +348,7 @@ def _record_batch(
         "missing_columns": json.dumps(result.missing),
         "new_columns": json.dumps(result.new),
         "seconds": round(seconds, 3),
-        "status": "held" if result.held_reason else "loaded",
+        "status": "held" if result.held_reason else "arrived",
         "held_reason": result.held_reason,
     }
     insert_rows(con, "ops.ledger", [row])

@@ -65,20 +65,23 @@ def record_checks(con: duckdb.DuckDBPyConnection, results: Sequence[Any]) -> Non
     insert_rows(con, "ops.check_results", [asdict(result) for result in results])
 
 
-def hold_batches(
-    con: duckdb.DuckDBPyConnection, reasons: dict[str, str], checked_at: dt.datetime
+def admit_batches(
+    con: duckdb.DuckDBPyConnection, held: dict[str, str], checked_at: dt.datetime
 ) -> None:
-    """Mark every new batch as checked, and those with a reason as held."""
+    """Let the batches that arrived into the build, or hold those that have a reason.
+
+    What arrives later is not seen by the build under way: it works on one fixed set of batches.
+    """
+    moment = f"{literal(checked_at.isoformat())}::timestamptz"
     con.execute("begin")
-    for batch_id, reason in reasons.items():
+    for batch_id, reason in held.items():
         con.execute(
             f"update ops.ledger set status = 'held', held_reason = {literal(reason)} "
             f"where batch_id = {literal(batch_id)}"
         )
-    con.execute(
-        f"update ops.ledger set checked_at = '{checked_at.isoformat()}'::timestamptz "
-        "where checked_at is null and status in ('loaded', 'held')"
-    )
+    con.execute("update ops.ledger set status = 'loaded' where status = 'arrived'")
+    con.execute(f"update ops.ledger set checked_at = {moment} where checked_at is null")
+    set_state(con, "building_batches", _batches(con))
     con.execute("commit")
 
 
@@ -98,20 +101,46 @@ def record_step(con: duckdb.DuckDBPyConnection, row: Mapping[str, Any]) -> None:
     insert_rows(con, "ops.steps", [row])
 
 
-def news_marker(con: duckdb.DuckDBPyConnection, ctx: Context) -> str:
-    """Digest of all that a build depends on: batches, settings, models, rules and our own code.
+def has_news(con: duckdb.DuckDBPyConnection, ctx: Context) -> bool:
+    """Whether a build would give anything else than the last one that was published."""
+    row = con.execute("select count(*) from ops.new_batches").fetchone()
+    if row and row[0]:
+        return True
+    return _marker(ctx, _batches(con), _champions(con)) != get_state(con, "built_marker")
 
-    Equal markers mean that a build would give what is there already.
-    """
-    digest = hashlib.sha256()
+
+def note_champions(con: duckdb.DuckDBPyConnection) -> None:
+    """Remember which models the build under way was scored with."""
+    set_state(con, "building_champions", _champions(con))
+
+
+def note_built(con: duckdb.DuckDBPyConnection, ctx: Context) -> None:
+    """Remember what the build that was just published was made of."""
+    batches = get_state(con, "building_batches") or ""
+    champions = get_state(con, "building_champions") or ""
+    set_state(con, "built_marker", _marker(ctx, batches, champions))
+
+
+def _batches(con: duckdb.DuckDBPyConnection) -> str:
     # with its load time, so that a replayed batch is news
-    ledger = con.execute(
-        "select batch_id, status, loaded_at from ops.ledger order by batch_id"
-    ).fetchall()
-    decided = con.execute(
-        "select max(decision_id) from ml.model_decisions where decision = 'promoted'"
-    ).fetchall()
-    digest.update(repr((ledger, decided, ctx.settings.model_dump_json())).encode())
+    row = con.execute(
+        "select coalesce(sha256(string_agg(concat_ws(' ', batch_id, status, loaded_at), ',' "
+        "order by batch_id)), '') from ops.ledger where status <> 'arrived'"
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _champions(con: duckdb.DuckDBPyConnection) -> str:
+    row = con.execute(
+        "select coalesce(string_agg(decision_id, ',' order by decision_id), '') "
+        "from ml.model_decisions where decision = 'promoted'"
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _marker(ctx: Context, batches: str, champions: str) -> str:
+    """Digest of all that a build depends on: batches, models, settings, rules and our own code."""
+    digest = hashlib.sha256(repr((batches, champions, ctx.settings.model_dump_json())).encode())
     own = [ctx.config_dir / "followup.yml", *sorted((ctx.config_dir / "custom").rglob("*"))]
     models = sorted((PROJECT / "dbt_project").rglob("*.sql"))
     rules = sorted((PROJECT / "carelake" / "followup").glob("*.*l"))

@@ -38,8 +38,9 @@ create table if not exists ops.ledger (
     columns json, missing_columns json, new_columns json, seconds decimal(18, 3), status varchar,
     held_reason varchar, checked_at timestamptz
 );
-create view if not exists ops.new_batches as
-    select * from ops.ledger where status = 'loaded' and checked_at is null;
+-- arrived: loaded, not gated yet, invisible to the build under way; then loaded or held; a person
+-- may make a held one released or discarded
+create view if not exists ops.new_batches as select * from ops.ledger where status = 'arrived';
 create table if not exists ops.batch_files (
     batch_id varchar, source_name varchar, file_name varchar, landed_path varchar, sha256 varchar,
     n_bytes bigint, n_physical bigint, n_raw bigint, n_rejected bigint

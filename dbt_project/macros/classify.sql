@@ -20,6 +20,8 @@ batches as (
         sources.dedupe,
     from {{ source('ops', 'ledger') }} as ledger
     left join {{ source('ops', 'sources') }} as sources using (source_name)
+    -- what arrived since the gate ran waits for the next build
+    where ledger.status <> 'arrived'
 ),
 
 newest_snapshots as (
@@ -51,7 +53,7 @@ weighed as (
         coalesce(judged.batch_id <> newest_files.newest_batch, false) as is_in_old_file,
         newest_snapshots.snapshot_batch,
     from judged
-    left join batches using (batch_id)
+    inner join batches using (batch_id)
     left join newest_snapshots on judged.source_name = newest_snapshots.source_name
     left join newest_files
         on

@@ -243,7 +243,7 @@ earlier as (
         on
             new_batches.source_name = ledger.source_name
             and new_batches.batch_seq > ledger.batch_seq
-            and ledger.status in ('loaded', 'released')
+            and ledger.status in ('arrived', 'loaded', 'released')
     group by new_batches.batch_id
 ),
 

@@ -48,7 +48,7 @@ class Warehouse:
             "n_structural_rejects": 0,
             "missing_columns": "[]",
             "new_columns": "[]",
-            "status": "loaded",
+            "status": "loaded" if checked else "arrived",
             "checked_at": "2024-05-02 00:00:00+00" if checked else None,
             **changes,
         }

@@ -15,7 +15,8 @@ counted as (
             'channel': channel,
             'direction': direction,
             'category': category,
-            'language': language
+            'language': language,
+            'attributes': attributes
         }) as opening,
         max(case
             when status is not null
@@ -59,6 +60,7 @@ final as (
         counted.opening.channel,
         counted.opening.category,
         counted.opening.language,
+        counted.opening.attributes,
         counted.closing.status as last_status,
         counted.opening.direction as first_direction,
         replies.first_reply_at,

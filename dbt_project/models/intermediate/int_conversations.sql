@@ -51,7 +51,7 @@ united as (
         cases.survey_score is not null as has_case_survey,
         cases.order_id,
         coalesce(cases.handle_seconds, messages.talk_seconds) as handle_seconds,
-        cases.attributes,
+        coalesce(cases.attributes, messages.attributes) as attributes,
         coalesce(messages.n_inbound, 0) as n_inbound,
         coalesce(messages.n_outbound, 0) as n_outbound,
         messages.first_at,

@@ -48,6 +48,7 @@ final as (
         ) as is_balanced,
     from {{ source('ops', 'ledger') }} as ledger
     left join counted using (batch_id)
+    where ledger.status <> 'arrived'
 )
 
 select * from final

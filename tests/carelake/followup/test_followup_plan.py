@@ -326,5 +326,5 @@ def test_the_shipped_rules_find_their_cases(company: Any, tmp_path: Any) -> None
             "3 h to our first reply; weighs most: slow reply",
             "email",
         ),
-        ("gone", "win_back", "4 orders worth 1234.5, none for 151 days", "email"),
+        ("gone", "win_back", "4 orders worth 1234.50, none for 151 days", "email"),
     ]

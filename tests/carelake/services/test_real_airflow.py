@@ -114,8 +114,8 @@ def test_interrupted_in_the_middle_it_stops_airflow_too(home: Home) -> None:
         if "Airflow healthy" in line:
             break
     run.send_signal(signal.SIGINT)
-    run.communicate(timeout=60)
-    assert run.returncode == 130
+    _, rest = run.communicate(timeout=60)
+    assert run.returncode == 130, rest
     deadline = time.monotonic() + 5
     while _processes_of(home) and time.monotonic() < deadline:
         time.sleep(0.2)

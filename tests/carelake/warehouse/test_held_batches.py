@@ -56,4 +56,4 @@ def test_a_discarded_batch_can_be_brought_back(held: Context) -> None:
     landed.write_text('[{"id": 1}]')
     (result,) = replay(held, ["notes-000001"])
     assert result.n_raw == 1
-    assert status(held) == "loaded"
+    assert status(held) == "arrived"

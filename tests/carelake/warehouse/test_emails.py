@@ -1,0 +1,33 @@
+"""Mail as it comes in the wild: wrong years, and layout where text should be."""
+
+from __future__ import annotations
+
+import pytest
+
+from carelake.warehouse.emails import parse_message
+
+MAIL = "From: Anna <anna@example.org>\nMessage-ID: <m1@example.org>\n{}\n\n{}\n"
+
+
+def parsed(headers: str, body: str = "hello") -> dict[str, str | None]:
+    return parse_message(MAIL.format(headers, body).encode())
+
+
+@pytest.mark.parametrize(
+    ("date", "expected"),
+    [
+        ("Mon, 6 May 2002 02:04:55 +0200", "2002-05-06T00:04:55.000000Z"),
+        ("Sat, 2 Feb 102 17:39:51 +0800", "2002-02-02T09:39:51.000000Z"),
+        ("Sat, 29 Feb 400 10:00:00 +0000", "Sat, 29 Feb 400 10:00:00 +0000"),
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_times_are_utc_and_what_is_no_time_stays_as_written(date: str, expected: str) -> None:
+    assert parsed(f"Date: {date}")["sent_at"] == expected
+
+
+def test_html_becomes_its_text_without_the_holes_of_its_layout() -> None:
+    cells = "<tr><td>&nbsp;</td></tr>\n" * 40
+    body = f"<style>p {{}}</style><table>{cells}<tr><td>My <b>order</b>\n is late</td></tr></table>"
+    text = parsed("Content-Type: text/html", f"<p>Hello</p>{body}<p>Anna</p>")["body_text"]
+    assert text == "Hello\n\nMy order\nis late\nAnna"
