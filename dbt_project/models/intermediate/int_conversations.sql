@@ -209,7 +209,7 @@ final as (
         closed_at,
         reopened_at,
         last_at,
-        coalesce(closed_at, last_at, opened_at) as occurred_at,
+        coalesce(closed_at, greatest(last_at, replied_at), opened_at) as occurred_at,
         attributes,
     from closed
 )

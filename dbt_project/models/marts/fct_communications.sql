@@ -17,6 +17,7 @@ final as (
         subject_masked,
         text_masked,
         duration_seconds,
+        attributes,
     from {{ ref('int_communications') }}
 )
 
