@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down status test test-all lint bench docs lock clean
+.PHONY: help setup run up down status test test-all lint chaos bench docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ lint: $(READY) ## ruff, mypy, sqlfluff, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models
+
+chaos: $(READY) ## 200 kills, each survived; writes docs/reliability.md (hours)
+	@$(BIN)/python -m tests.chaos --kills 200 --write
 
 bench: $(READY) ## speed beside a peer or a limit, into benchmarks/results/latest.json
 	@$(BIN)/python -m benchmarks
