@@ -29,7 +29,8 @@ class RealRun:
             "CARELAKE_SOURCES": str(root / "sources.yml"),
             "CARELAKE_PEPPER": PEPPER,
         }
-        self.output = carelake("run", env=self.environment).stdout
+        done = carelake("run", env=self.environment)
+        self.output, self.progress = done.stdout, done.stderr
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of a query on the published marts."""
