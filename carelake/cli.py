@@ -339,6 +339,12 @@ def quarantine_show(
         typer.echo(json.dumps(as_rows(found), ensure_ascii=False, indent=1))
         return
     for record in found:
+        if record.stage == "held":
+            typer.echo(f"{record.source} · {record.batch_id} · the whole batch is held")
+            typer.echo(
+                f"  {record.reason}\n  `carelake batch release {record.batch_id}` or discard"
+            )
+            continue
         where = f"line {record.line}" if record.line else f"record {record.row}"
         typer.echo(f"{record.source} · {record.batch_id} · {record.file} · {where}")
         typer.echo(f"  {record.reason}\n  {record.text[:300]}")

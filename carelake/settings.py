@@ -125,6 +125,11 @@ class Home:
         return self.root / "duckdb_extensions"
 
     @property
+    def scratch(self) -> Path:
+        """Files that live as long as one load."""
+        return self.root / "tmp"
+
+    @property
     def pepper_file(self) -> Path:
         """The secret behind every key; mode 0600."""
         return self.root / "pepper"

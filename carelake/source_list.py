@@ -281,10 +281,15 @@ class SourceList(Strict):
 
 
 def source_list_path(home: Home) -> Path:
-    """Where the source list is: `CARELAKE_SOURCES`, else what the home remembers, else here."""
+    """Where the source list is.
+
+    `CARELAKE_SOURCES`; else `sources.yml` here, once it lists a source; else the one this home was
+    set up with; else `sources.yml` here, whatever it holds.
+    """
     named = os.environ.get("CARELAKE_SOURCES")
     if named:
         return Path(named).expanduser().resolve()
-    if home.remembered_sources.exists():
-        return Path(home.remembered_sources.read_text(encoding="utf-8").strip())
-    return Path("sources.yml").resolve()
+    here = Path("sources.yml").resolve()
+    if not home.remembered_sources.exists() or (here.exists() and read_yaml(here).get("sources")):
+        return here
+    return Path(home.remembered_sources.read_text(encoding="utf-8").strip())

@@ -24,6 +24,11 @@ def read_status(home: Home) -> dict[str, Any]:
         raise RunFailed(f"{home.ops}: nothing ran yet; run `carelake run`")
     with duckdb.connect(str(home.ops), read_only=True) as con:
         con.execute("set TimeZone = 'UTC'")
+        attempts = home.state / "extracts"
+        if any(attempts.glob("*.json")):
+            # newer than the table: a source that gave nothing starts no build
+            files = str(attempts / "*.json").replace("'", "''")
+            con.execute(f"create temp view extracts as from read_json('{files}')")
         return {
             "published": _published(home),
             "blocked": _value(con, "select value from state where key = 'publish_blocked'") or None,
@@ -84,6 +89,16 @@ def print_status(ctx: Context, *, as_json: bool = False) -> None:
         print(f"\n{title}")
         if rows:
             print_rows(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def held_batches(home: Home) -> list[tuple[str, str]]:
+    """Pairs (batch id, reason) of the batches a gate or an unreadable file holds now."""
+    if not home.ops.exists():
+        return []
+    with duckdb.connect(str(home.ops), read_only=True) as con:
+        return con.execute(
+            "select batch_id, coalesce(held_reason, '') from ledger where status = 'held' order by 1"
+        ).fetchall()
 
 
 def _published(home: Home) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from carelake.reports.status import held_batches
 from carelake.settings import Context
 
 if TYPE_CHECKING:
@@ -425,11 +427,18 @@ def _print_places(console: Console, ctx: Context, summary: RunSummary) -> None:
     _heading(console, f"Marts, version {summary.version}, as of {summary.as_of}")
     _say(console, f"{summary.marts_file} ({counts})")
     _say(console, f"gates' pages: {ctx.home.data_docs / 'index.html'}")
+    held = held_batches(ctx.home)
+    if held:
+        _heading(console, "Held: not in the marts until somebody decides")
+        for batch, reason in held:
+            _say(console, f"{batch}: {reason}")
+        _say(console, "carelake batch release BATCH, or discard; or mend and quarantine replay")
     _heading(console, "Next")
+    ours = "carelake" if shutil.which("carelake") else ".venv/bin/carelake"
     for command, purpose in (
         ('carelake sql "select * from follow_up_queue order by rank limit 20"', "whom to contact"),
         ("carelake quarantine list", "what was rejected, and why"),
         ("carelake status", "how fresh everything is"),
         ("make up", "Airflow, MLflow and the documentation in a browser"),
     ):
-        _say(console, f"{command:<72} {purpose}")
+        _say(console, f"{command.replace('carelake', ours, 1):<72} {purpose}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -91,6 +92,7 @@ def _invoke(ctx: Context, arguments: list[str]) -> list[Any]:
         str(PROJECT / "dbt_project"),
     ]
     quiet = ["--quiet", "--no-use-colors", "--log-level-file", "info"]
+    project += ["--vars", json.dumps({"satisfied_from": ctx.settings.ml.satisfied_at})]
     try:
         outcome = dbtRunner().invoke([*quiet, *arguments, *project])
     finally:

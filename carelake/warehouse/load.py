@@ -134,9 +134,8 @@ def load_batch(
 
 
 def _scratch(ctx: Context) -> Path:
-    parent = ctx.home.root / "tmp"
-    parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=parent))
+    ctx.home.scratch.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=ctx.home.scratch))
 
 
 def _load(

@@ -14,9 +14,11 @@ import duckdb
 from carelake.errors import RunFailed
 from carelake.settings import Context, Home
 from carelake.warehouse.connection import connect, ident, literal, now_utc, quote, write_lock
+from carelake.warehouse.fingerprint import relation_fingerprint
 from carelake.warehouse.published import marts_fingerprint, open_marts
 
 HOLD = "HOLD"
+ACCOUNTS = frozenset({"source_runs", "rejected_rows"})
 PRIVATE = {"contact_vault": "int_contact_vault", "communication_texts": "int_communication_texts"}
 PROMOTED = {
     "communications": "fct_communications",
@@ -54,21 +56,22 @@ def publish(ctx: Context, *, release: bool = False) -> PublishResult:
         volatile = volatile_columns(home)
         fingerprint = marts_fingerprint(con, volatile)
         current = current_version(home)
-        if current is not None and _publication(home, current).get("fingerprint") == fingerprint:
+        promoted = promoted_columns(ctx)
+        state = {"fingerprint": fingerprint, "accounts": _accounts(con), "promoted": promoted}
+        if current is not None and _publication(home, current).items() >= state.items():
             return PublishResult(False, current, f"nothing changed; version {current} stays")
         version = max([0, *versions(home)]) + 1
         folder = home.published / "versions" / f"{version:06d}"
         draft = folder.with_name(folder.name + ".part")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
-        promoted = promoted_columns(ctx)
         # a promoted column repeats what `attributes` holds: it is no part of the fingerprint
         excluded = {
             mart: volatile.get(mart, frozenset()) | frozenset(promoted.get(mart, {}))
             for mart in {*volatile, *promoted}
         }
         tables = _write_marts(con, draft, promoted)
-        _write_meta(con, draft, excluded, fingerprint, version)
+        _write_meta(con, draft, excluded, state, version)
         _write_views(draft / "marts.duckdb", list(tables))
         _write_private(con, draft)
         _audit(draft / "marts.duckdb", excluded, fingerprint, tables)
@@ -159,6 +162,21 @@ def _refuse_when_held(home: Home, con: duckdb.DuckDBPyConnection) -> None:
         raise RunFailed(f"publishing is stopped by a gate: {row[0]}")
 
 
+def _accounts(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Fingerprints of the marts about runs: a batch that is held, or only repeats, is news too."""
+    clock = frozenset({"extracted_at"})
+    names = [name for name in sorted(ACCOUNTS) if _exists(con, name)]
+    return [relation_fingerprint(con, f"marts.{name}", clock) for name in names]
+
+
+def _exists(con: duckdb.DuckDBPyConnection, mart: str) -> bool:
+    row = con.execute(
+        "select count(*) from information_schema.tables "
+        f"where table_schema = 'marts' and table_name = {literal(mart)}"
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def _publication(home: Home, version: int) -> dict[str, Any]:
     path = home.published / "versions" / f"{version:06d}" / "publication.json"
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -237,7 +255,7 @@ def _write_meta(
     con: duckdb.DuckDBPyConnection,
     draft: Path,
     excluded: dict[str, frozenset[str]],
-    fingerprint: dict[str, Any],
+    state: dict[str, Any],
     version: int,
 ) -> None:
     """What the file says of itself: its version, and the columns no fingerprint counts."""
@@ -246,7 +264,7 @@ def _write_meta(
         "version": version,
         "published_at": now_utc().isoformat(),
         "as_of": row[0].isoformat() if row and row[0] else None,
-        "fingerprint": fingerprint,
+        **state,
     }
     con.execute(f"attach {literal(str(draft / 'marts.duckdb'))} as out")
     try:

@@ -139,6 +139,7 @@ def _all(con: duckdb.DuckDBPyConnection, *, with_text: bool) -> str:
                 on s.batch_id = r.batch_id and s.file_name = r.file_name and s.row_number = r.row_number
             """
         )
+    # a held batch is one line of its own: its rows are sound or not, nobody has looked
     parts.append(
         "select 'held', source_name, batch_id, null, null, null, held_reason, '' from ops.ledger "
         "where status = 'held'"

@@ -140,7 +140,8 @@ def _champions(con: duckdb.DuckDBPyConnection) -> str:
 
 def _marker(ctx: Context, batches: str, champions: str) -> str:
     """Digest of all that a build depends on: batches, models, settings, rules and our own code."""
-    digest = hashlib.sha256(repr((batches, champions, ctx.settings.model_dump_json())).encode())
+    said = (ctx.settings.model_dump_json(), ctx.sources.model_dump_json())
+    digest = hashlib.sha256(repr((batches, champions, said)).encode())
     own = [ctx.config_dir / "followup.yml", *sorted((ctx.config_dir / "custom").rglob("*"))]
     models = sorted((PROJECT / "dbt_project").rglob("*.sql"))
     rules = sorted((PROJECT / "carelake" / "followup").glob("*.*l"))

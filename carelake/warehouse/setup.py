@@ -30,9 +30,16 @@ def initialise(ctx: Context) -> bool:
             f"{home.pepper_file}: is gone, but {home.warehouse.name} was made with it; put it back "
             "or set CARELAKE_PEPPER, for new keys would match nothing"
         )
-    for folder in (home.root, home.landing, home.published, home.state, home.mlflow_dir, home.dbt):
+    home.published.mkdir(parents=True, exist_ok=True)
+    home.root.chmod(0o711)  # readers pass through to what is published, and see nothing else
+    home.published.chmod(0o755)
+    private = (
+        home.landing, home.features.parent, home.mlflow_dir, home.airflow, home.gx, home.data_docs,
+        home.dbt, home.state, home.scratch,
+    )  # fmt: skip
+    for folder in private:
         folder.mkdir(parents=True, exist_ok=True)
-    home.root.chmod(0o750)
+        folder.chmod(0o700)
     make_pepper(home)
     install_extensions(home)
     with write_lock(home, "init"):
