@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -52,7 +51,7 @@ class Decision:
         path = folder / f"{self.decision_id}.json"
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=2), encoding="utf-8")
-        os.replace(partial, path)
+        partial.replace(path)
         return path
 
     @classmethod

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -85,7 +84,7 @@ def score_all(
     counts = {"n_conversations": conversations, "n_customers": customers}
     partial = receipt.with_suffix(".partial")
     partial.write_text(json.dumps(counts), encoding="utf-8")
-    os.replace(partial, receipt)
+    partial.replace(receipt)
     return _result(target, counts, versions, missing, reused=False)
 
 
@@ -147,7 +146,7 @@ def _write(path: Path, schema: pa.Schema, tables: Iterator[pa.Table]) -> int:
         for table in tables:
             writer.write_table(table)
             rows += table.num_rows
-    os.replace(partial, path)
+    partial.replace(path)
     return rows
 
 
