@@ -175,7 +175,8 @@ def _sum_up_blocks(con: Any) -> None:
 
 def _reason(result: Any) -> str:
     found = result.details or f"{result.expectation} (found {result.observed})"
-    where = f" {result.column_name}" if result.column_name else ""
+    names = result.column_name and not found.startswith(result.column_name)
+    where = f" {result.column_name}" if names else ""
     return f"{result.suite}:{where} {found}"
 
 

@@ -81,6 +81,9 @@ def _nothing_found(source: Source, base: Path, before: list[Manifest]) -> Extrac
     if before:
         message = f"no file matches {source.path} any more; what was loaded stays"
         return ExtractResult(source.name, "nothing_new", message=message)
+    if (base / source.path).is_dir():
+        message = f"{base / source.path} is a folder; write `path: {source.path}/*` for its files"
+        return ExtractResult(source.name, "failed", message=message)
     message = f"no file matches {base / source.path}; put one there or correct `path`"
     return ExtractResult(source.name, "failed", message=message)
 

@@ -36,7 +36,8 @@ def summary(ctx: Context) -> list[tuple[str, str, str, int]]:
         return con.execute(
             f"""
             with quarantined as ({_all(con, with_text=False)})
-            select source_name, stage, regexp_replace(reason, ': .*$', ''), count(*) as n
+            select source_name, stage,
+                if(stage = 'held', reason, regexp_replace(reason, ': .*$', '')), count(*) as n
             from quarantined group by all order by n desc, 1, 2, 3
             """
         ).fetchall()
