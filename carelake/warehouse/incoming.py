@@ -34,9 +34,8 @@ class Incoming:
         relation: SQL for a FROM clause.
         columns: their column names, each with the SQL expression (varchar) that gives it.
         row_number: SQL expression of the record's ordinal in its file.
-        extra: SQL expression (json) of what the mapping leaves, by the names it uses.
         rejects: records that were read but have no shape.
-        count_rejects: whether rejects may still appear while the relation is read (CSV).
+        json_record: SQL expression of the whole record, for JSON.
     """
 
     relation: str
@@ -44,5 +43,3 @@ class Incoming:
     row_number: str
     rejects: list[Reject] = field(default_factory=list)
     json_record: str | None = None
-    count_rejects: bool = False
-    is_document: bool = False

@@ -30,7 +30,6 @@ from carelake.warehouse.csv_repair import Dialect
 from carelake.warehouse.incoming import Incoming, NeedsCare, Reject, UnreadableFile
 from carelake.warehouse.mapping import map_file, row_id
 from carelake.warehouse.readers import Reader
-from carelake.warehouse.schema import raw_columns
 
 
 @dataclass
@@ -245,34 +244,8 @@ def _insert(
             {batch}, {moment}, {literal(file.name)}, {incoming.row_number}
         from {relation}
     """
-    if not incoming.count_rejects:
-        return _count(con, statement), mapped.missing
-    con.execute("drop table if exists reject_errors; drop table if exists reject_scans")
-    try:
-        inserted = _count(con, statement)
-        faults = _count(con, "select count(*) from reject_errors")
-    except duckdb.Error as error:
-        raise NeedsCare from error
-    if faults or _has_nul(con, source, manifest, file):
-        raise NeedsCare
-    return inserted, mapped.missing
-
-
-def _count(con: duckdb.DuckDBPyConnection, statement: str) -> int:
     row = con.execute(statement).fetchone()
-    return int(row[0]) if row else 0
-
-
-def _has_nul(
-    con: duckdb.DuckDBPyConnection, source: Source, manifest: Manifest, file: LandedFile
-) -> bool:
-    """Whether a NUL came through in any of our columns: text that no tool downstream reads alike."""
-    tests = " or ".join(f"contains({c}, chr(0))" for c in raw_columns(source.raw_table))
-    there = f"batch_id = {literal(manifest.batch_id)} and file_name = {literal(file.name)}"
-    row = con.execute(
-        f"select exists(from raw.{source.raw_table} where {there} and ({tests}))"
-    ).fetchone()
-    return bool(row and row[0])
+    return int(row[0]) if row else 0, mapped.missing
 
 
 def _record_file(

@@ -141,10 +141,10 @@ def _object(members: dict[str, str | None]) -> str:
 
 
 def _extra(incoming: Incoming, find: _Finder) -> str:
-    if incoming.json_record:
+    rest = {name: text for name, text in incoming.columns.items() if name not in find.used}
+    if incoming.json_record and rest:
         gone = json.dumps(dict.fromkeys(sorted(find.used)), ensure_ascii=False)
         return f"json_merge_patch({incoming.json_record}, {literal(gone)})"
-    rest = {name: text for name, text in incoming.columns.items() if name not in find.used}
     return _object(dict(rest))
 
 

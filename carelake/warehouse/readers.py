@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -48,6 +47,7 @@ class Reader:
         self.source = source
         self.scratch = scratch
         self.dialect = dialect
+        self._first_row = 0
 
     def read(self, path: Path, *, careful: bool = False) -> Incoming:
         """Open one landed file.
@@ -85,7 +85,18 @@ class Reader:
         names = self._header(path)
         if not names:
             return _nothing()
-        return self._csv_relation(path, names, fast=True)
+        self.con.execute("drop table if exists reject_errors; drop table if exists reject_scans")
+        try:
+            self._stage_csv(path, names, ", store_rejects = true, rejects_limit = 0")
+        except duckdb.Error as error:
+            raise NeedsCare from error
+        nul = " or ".join(f"contains({ident(name)}, chr(0))" for name in names)
+        faulty = self.con.execute(
+            f"select exists(from reject_errors) or exists(from carelake_records where {nul})"
+        ).fetchone()
+        if faulty and faulty[0]:
+            raise NeedsCare
+        return Incoming(self._staged(), {name: ident(name) for name in names}, "__row")
 
     def _careful_csv(self, path: Path) -> Incoming:
         self.dialect = self.dialect or self._find_dialect(path)
@@ -99,31 +110,35 @@ class Reader:
             header=self.source.header,
             max_line_bytes=self.source.max_line_bytes,
         )
-        incoming = self._csv_relation(clean, names, fast=False)
+        self._stage_csv(clean, names, "")
+        relation, row = self._staged(), "__row"
         steps = shifts(rejects)
         if steps:
             table = pa.table({"start": [s for s, _ in steps], "shift": [n for _, n in steps]})
             self._temporary("carelake_shifts", table)
-            incoming.relation = (
-                f"(select r.*, r.__row + coalesce(s.shift, 0) as __physical from {incoming.relation}"
-                " as r asof left join carelake_shifts as s on r.__row >= s.start)"
-            )
-            incoming.row_number = "__physical"
-        return replace(incoming, rejects=rejects)
+            relation = f"""(
+                select r.*, r.__row + coalesce(s.shift, 0) as __physical
+                from {relation} as r asof left join carelake_shifts as s on r.__row >= s.start)"""
+            row = "__physical"
+        return Incoming(relation, {name: ident(name) for name in names}, row, rejects)
 
-    def _csv_relation(self, path: Path, names: list[str], *, fast: bool) -> Incoming:
+    def _stage_csv(self, path: Path, names: list[str], more: str) -> None:
         assert self.dialect is not None
         fields = ", ".join(f"{literal(name)}: 'varchar'" for name in names)
-        rejects = ", store_rejects = true, rejects_limit = 0" if fast else ""
-        relation = f"""(
-            select row_number() over () as __row, * from read_csv(
+        self._stage(
+            f"""
+            from read_csv(
                 {literal(str(path))}, auto_detect = false, header = {self.source.header},
                 columns = {{{fields}}}, delim = {literal(self.dialect.delimiter)},
                 quote = {literal(self.dialect.quote)}, escape = {literal(self.dialect.quote)},
                 strict_mode = true, max_line_size = {self.source.max_line_bytes},
-                buffer_size = {max(32_000_000, 2 * self.source.max_line_bytes)}{rejects}))"""
-        columns = {name: ident(name) for name in names}
-        return Incoming(relation, columns, "__row", count_rejects=fast)
+                buffer_size = {self._buffer}{more})
+            """
+        )
+
+    @property
+    def _buffer(self) -> int:
+        return max(32_000_000, 2 * self.source.max_line_bytes)
 
     def _find_dialect(self, path: Path) -> Dialect:
         quote = self.source.quote or '"'
@@ -168,34 +183,33 @@ class Reader:
 
     # -- json --------------------------------------------------------------------------------
     def _jsonl(self, path: Path) -> Incoming:
-        lines = f"""read_csv(
-            {literal(str(path))}, auto_detect = false, header = false, columns = {{'line': 'varchar'}},
-            delim = '\x1f', quote = '', escape = '', max_line_size = {self.source.max_line_bytes},
-            buffer_size = {max(32_000_000, 2 * self.source.max_line_bytes)})"""
-        numbered = f"(select row_number() over () as __row, line as __json from {lines})"
         try:
-            self._stage(f"select * from {numbered} where trim(__json) <> ''")
+            self._stage(
+                f"""
+                select line as __json from read_csv(
+                    {literal(str(path))}, auto_detect = false, header = false,
+                    columns = {{'line': 'varchar'}}, delim = '\x1f', quote = '', escape = '',
+                    max_line_size = {self.source.max_line_bytes}, buffer_size = {self._buffer})
+                """
+            )
         except duckdb.Error as error:
             raise NeedsCare from error
         return self._records()
 
     def _careful_jsonl(self, path: Path) -> Incoming:
         """For files with bytes that are no text, or lines that are too long."""
-        numbers: list[int] = []
         texts: list[str] = []
         try:
             with open_plain(path) as file:
-                for number, line in enumerate(file, start=1):
-                    if line.strip():
-                        numbers.append(number)
-                        too_long = len(line) > self.source.max_line_bytes
-                        cut = line[:RAW_TEXT_LIMIT] if too_long else line
-                        texts.append(cut.decode("utf-8", "surrogateescape").rstrip("\r\n"))
+                for line in file:
+                    too_long = len(line) > self.source.max_line_bytes
+                    cut = line[:RAW_TEXT_LIMIT] if too_long else line
+                    texts.append(cut.decode("utf-8", "surrogateescape").rstrip("\r\n"))
         except (OSError, EOFError) as error:
             raise UnreadableFile(f"cannot be read to its end: {error}") from error
         # a cut line, and one with a byte that is no text, is invalid JSON and rejected as such
-        table = pa.table({"__row": numbers, "__json": [_printable(text) for text in texts]})
-        self._temporary("carelake_records", table)
+        self._temporary("carelake_records", pa.table({"__json": [_printable(t) for t in texts]}))
+        self._number_rows()
         return self._records()
 
     def _json(self, path: Path) -> Incoming:
@@ -217,8 +231,7 @@ class Reader:
             else (f"[json_extract(json, {literal(place)})]")
         )
         self._stage(
-            f"select row_number() over () as __row, record::varchar as __json from "
-            f"(select unnest({items}) as record from {document})"
+            f"select record::varchar as __json from (select unnest({items}) as record from {document})"
         )
         return self._records()
 
@@ -229,30 +242,48 @@ class Reader:
 
     def _stage(self, query: str) -> None:
         self.con.execute(f"create or replace temp table carelake_records as {query}")
+        self._number_rows()
+
+    def _number_rows(self) -> None:
+        # ids of rows that are not committed yet begin at a number of DuckDB's own
+        row = self.con.execute("select coalesce(min(rowid), 0) from carelake_records").fetchone()
+        self._first_row = int(row[0]) if row else 0
+
+    def _staged(self) -> str:
+        """The file's records, numbered: a table keeps their order, and is read in parallel."""
+        return f"(select rowid - {self._first_row} + 1 as __row, * from carelake_records)"
 
     def _records(self) -> Incoming:
         """Rows of `carelake_records` that are JSON objects; the others are rejects."""
+        blank = "trim(coalesce(__json, '')) = ''"
+        found = self.con.execute(f"select exists(from carelake_records where {blank})").fetchone()
+        if found and found[0]:
+            self.con.execute(f"delete from carelake_records where {blank}")
         broken = self.con.execute(
             f"""
-            select __row, left(__json, {RAW_TEXT_LIMIT}),
-                case when json_valid(__json) then 'is JSON, but no object' else 'is not valid JSON' end
+            select rowid - {self._first_row} + 1, left(__json, {RAW_TEXT_LIMIT}), case
+                when json_valid(__json) then 'is JSON, but no object' else 'is not valid JSON' end
             from carelake_records
             where not json_valid(__json) or json_type(__json) <> 'OBJECT'
-            order by __row
-            """
-        ).fetchall()
-        keys = self.con.execute(
-            """
-            select distinct unnest(json_keys(__json)) as key from carelake_records
-            where json_valid(__json) and json_type(__json) = 'OBJECT' order by key
+            order by rowid
             """
         ).fetchall()
         rejects = [Reject(row, row, reason, text) for row, text, reason in broken]
-        condition = "where json_valid(__json) and json_type(__json) = 'OBJECT'" if rejects else ""
-        columns = {key: f"json_extract_string(__json, {literal(_member(key))})" for (key,) in keys}
+        if rejects:
+            self.con.execute(
+                "delete from carelake_records "
+                "where not json_valid(__json) or json_type(__json) <> 'OBJECT'"
+            )
+        keys = self.con.execute(
+            "with shapes as (select distinct json_keys(__json) as keys from carelake_records) "
+            "select distinct unnest(keys) as key from shapes order by key"
+        ).fetchall()
+        # every member is taken out of a record in one pass over its text
+        shape = json.dumps({key: "VARCHAR" for (key,) in keys}, ensure_ascii=False)
+        parsed = f"from_json(__json, {literal(shape)})" if keys else "null"
         return Incoming(
-            f"(select * from carelake_records {condition})",
-            columns,
+            f"(select *, {parsed} as __record from {self._staged()})",
+            {key: f"__record.{ident(key)}" for (key,) in keys},
             "__row",
             rejects,
             json_record="__json",
@@ -271,20 +302,14 @@ class Reader:
         relation = f"read_xlsx({literal(str(path))}, header = {self.source.header}{sheet})"
         names = [row[0] for row in self.con.execute(f"describe from {relation}").fetchall()]
         columns = {name: f"{ident(name)}::varchar" for name in names}
-        return Incoming(
-            f"(select row_number() over () as __row, * from {relation})", columns, "__row"
-        )
+        self._stage(f"from {relation}")
+        return Incoming(self._staged(), columns, "__row")
 
     def _mbox(self, path: Path) -> Incoming:
         table, rejects = read_mbox(path)
         self._temporary("carelake_records", table)
         columns = {name: ident(name) for name in table.column_names if name != "__row"}
         return Incoming("carelake_records", columns, "__row", rejects)
-
-
-def _member(key: str) -> str:
-    """JSON path of a top-level member."""
-    return "$." + json.dumps(key, ensure_ascii=False)
 
 
 def _printable(text: str) -> str:

@@ -1,0 +1,1 @@
+"""Speed, each figure beside a peer or a limit, measured in one run."""
