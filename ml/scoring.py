@@ -29,6 +29,8 @@ _TAIL = [
     ("model_digest", pa.string()),
     ("features_digest", pa.string()),
 ]
+RULE = "rule"
+"""Stands where a model's digest would, for what no model decided."""
 SATISFACTION_SCHEMA = pa.schema(
     [
         ("conversation_key", pa.string()),
@@ -62,7 +64,8 @@ def score_all(
     versions = {name: int(version.version) for name, version in found.items() if version}
     missing = {name: _why_missing(home, name) for name in MODELS if name not in digests}
     for name, reason in missing.items():
-        report(f"{name}: no scores, {reason}")
+        what = "no scores" if name == SATISFACTION else "told apart by orders alone"
+        report(f"{name}: {what}, {reason}")
     target = home.scores / f"{folder.name}-{_joint_digest(digests, versions)}"
     receipt = target / "receipt.json"
     if receipt.exists():
@@ -103,14 +106,16 @@ def _satisfaction(champion: Champion | None, folder: Path) -> Iterator[pa.Table]
 
 
 def _segments(champion: Champion | None, folder: Path) -> Iterator[pa.Table]:
-    if champion is None:
-        return
-    names = np.array([segmentation.CONTACT_ONLY, *champion.metadata["segment_names"]], dtype=object)
+    """Without a champion the rule alone speaks: those without orders, and all others together."""
+    told_apart = champion.metadata["segment_names"] if champion else [segmentation.BUYERS]
+    names = np.array([segmentation.CONTACT_ONLY, *told_apart], dtype=object)
     for customers in data.customer_chunks(folder, CHUNK_ROWS):
         ids = np.zeros(len(customers), dtype=np.int64)
         away = np.zeros(len(customers))
         buys = ~segmentation.is_contact_only(customers).to_numpy()
-        if buys.any():
+        if champion is None:
+            ids[buys] = 1
+        elif buys.any():
             ids[buys], away[buys] = segmentation.assign(champion.model, customers[buys])
         columns: dict[str, Any] = {
             "customer_key": customers["customer_key"],
@@ -122,10 +127,13 @@ def _segments(champion: Champion | None, folder: Path) -> Iterator[pa.Table]:
 
 
 def _table(
-    columns: dict[str, Any], champion: Champion, folder: Path, schema: pa.Schema
+    columns: dict[str, Any], champion: Champion | None, folder: Path, schema: pa.Schema
 ) -> pa.Table:
     size = len(next(iter(columns.values())))
-    tail = (champion.name, champion.version, champion.model_digest, folder.name)
+    if champion is None:
+        tail: tuple[str | int | None, ...] = (SEGMENTS, None, RULE, folder.name)
+    else:
+        tail = (champion.name, champion.version, champion.model_digest, folder.name)
     arrays = [
         values if isinstance(values, pa.Array) else pa.array(values, schema.field(name).type)
         for name, values in columns.items()

@@ -38,6 +38,8 @@ LEAST_CUSTOMERS = 40
 SAMPLE = 5_000
 MOST_TO_FIT = 500_000
 CONTACT_ONLY = "contact_only"
+BUYERS = "buyers"
+"""All customers with orders, while there is no model to tell them apart."""
 K_RULE = (
     "k with the highest mean silhouette for k = 3..8 on a seeded sample of at most 5,000 "
     "customers, ties to the smaller k"

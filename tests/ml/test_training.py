@@ -143,7 +143,8 @@ def test_too_little_to_learn_from_is_refused_and_the_champion_untouched(
         talks["label_satisfied"] = talks["label_satisfied"].where(
             talks["label_satisfied"].isna(), True
         )
-    folder = write_features(tmp_path / "few", talks, customers(20, seed=2))
+    people = customers(20, seed=2)
+    folder = write_features(tmp_path / "few", talks, people)
     said: list[str] = []
     result = ml.train(home, SETTINGS, folder, report=said.append)
     assert [each.decision for each in result.decisions] == ["refused", "refused"]
@@ -152,7 +153,12 @@ def test_too_little_to_learn_from_is_refused_and_the_champion_untouched(
     assert runs(home, SATISFACTION) == []
     assert ml.has_champion(home) == {SATISFACTION: False, SEGMENTS: False}
     scores = ml.score(home, SETTINGS, folder, report=said.append)
-    assert scores.n_conversations == scores.n_customers == 0
+    assert scores.n_conversations == 0
+    # who never ordered is told by a rule, which needs no model; the others stay together
+    segments = pd.read_parquet(scores.segment_scores).set_index("customer_key")["segment_name"]
+    expected = people.set_index("customer_key")["is_contact_only"]
+    assert (segments == expected.map({True: "contact_only", False: "buyers"})).all()
+    assert len(segments) == scores.n_customers == 20
     assert reason in scores.missing[SATISFACTION]
     assert pd.read_parquet(scores.satisfaction_scores).empty
 
