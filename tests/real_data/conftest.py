@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,13 @@ from tests.conftest import PEPPER
 class RealRun:
     """One `carelake run` over one source list in a home of its own."""
 
-    def __init__(self, root: Path, sources: str, settings: str = "") -> None:
-        """Write the source list and run it."""
+    def __init__(
+        self, root: Path, sources: str, settings: str = "", files: Iterable[Path] = ()
+    ) -> None:
+        """Write the source list, copy files beside it, and run it."""
         self.home = root / "home"
+        for file in files:
+            shutil.copy(file, root)
         (root / "sources.yml").write_text(textwrap.dedent(sources), encoding="utf-8")
         (root / "carelake.yml").write_text(textwrap.dedent(settings), encoding="utf-8")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("CARELAKE", "AIRFLOW"))}
@@ -56,7 +61,7 @@ class RealRun:
 def run_real(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RealRun]:
     """Run a source list in a new home."""
 
-    def run(sources: str, settings: str = "") -> RealRun:
-        return RealRun(tmp_path_factory.mktemp("real"), sources, settings)
+    def run(sources: str, settings: str = "", files: Iterable[Path] = ()) -> RealRun:
+        return RealRun(tmp_path_factory.mktemp("real"), sources, settings, files)
 
     return run
