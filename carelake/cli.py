@@ -5,14 +5,12 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from carelake.pipeline import StepResult
-    from carelake.progress import Progress
-    from carelake.settings import Context
+from carelake import cli_data
+from carelake.cli_common import perform, progress, ready
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,24 +30,12 @@ Examples:
 Everything lies under `CARELAKE_HOME` (default `var/`); `CARELAKE_SOURCES` names the source list.
 """,
 )
-quarantine_app = typer.Typer(
-    no_args_is_help=True, help="Records that are not in the marts, and why."
-)
 followup_app = typer.Typer(no_args_is_help=True, help="The list of customers to contact.")
-batch_app = typer.Typer(no_args_is_help=True, help="Batches that a gate holds.")
-app.add_typer(quarantine_app, name="quarantine")
-app.add_typer(batch_app, name="batch")
+app.add_typer(cli_data.quarantine_app, name="quarantine")
+app.add_typer(cli_data.batch_app, name="batch")
 app.add_typer(followup_app, name="followup")
 
 Sources = Annotated[list[str] | None, typer.Argument(help="Names from sources.yml; all without.")]
-
-
-class Format(StrEnum):
-    """How `sql` and others print rows."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
 
 
 class Layer(StrEnum):
@@ -115,10 +101,10 @@ def sample(
     from carelake.errors import ConfigError
     from carelake.sample import write_bulk, write_sample
 
-    progress = _progress()
+    shown = progress()
 
     def report(label: str, share: float) -> None:
-        progress.bar(label, round(share * 100), 100)
+        shown.bar(label, round(share * 100), 100)
 
     try:
         if bulk is not None:
@@ -130,7 +116,7 @@ def sample(
             company = f"{made.customers:,} people, {made.conversations:,} conversations"
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    progress.update("")
+    shown.update("")
     total = f"{sum(records.values()):,} records from {len(records)} sources, {size / 1e6:.1f} MB"
     typer.echo(f"{directory}: {company}; {total}")
     typer.echo(f"next: export CARELAKE_SOURCES={directory / 'sources.yml'} && carelake run")
@@ -145,8 +131,8 @@ def extract(sources: Sources = None) -> None:
 
         carelake extract crm_contacts web_chat
     """
-    ctx = _ready()
-    result = _perform(ctx, "extract", sources=sources)
+    ctx = ready()
+    result = perform(ctx, "extract", sources=sources)
     if result.details["failed"]:
         raise typer.Exit(1)
 
@@ -158,7 +144,7 @@ def load(sources: Sources = None) -> None:
     Example:
         carelake load
     """
-    _perform(_ready(), "load", sources=sources)
+    perform(ready(), "load", sources=sources)
 
 
 @app.command()
@@ -172,12 +158,12 @@ def build(
 
         carelake build marts
     """
-    ctx = _ready()
+    ctx = ready()
     if layer is not BuildLayer.marts:
-        _perform(ctx, "check_batches")  # only what the gate let in is built
+        perform(ctx, "check_batches")  # only what the gate let in is built
     for name in ("features", "marts"):
         if layer.value in (name, "all"):
-            _perform(ctx, f"build_{name}")
+            perform(ctx, f"build_{name}")
 
 
 @app.command()
@@ -189,7 +175,7 @@ def train(
     Example:
         carelake train
     """
-    _perform(_ready(), "train", force=force)
+    perform(ready(), "train", force=force)
 
 
 @app.command()
@@ -199,7 +185,7 @@ def score() -> None:
     Example:
         carelake score
     """
-    _perform(_ready(), "score")
+    perform(ready(), "score")
 
 
 @followup_app.command("plan")
@@ -209,7 +195,7 @@ def followup_plan() -> None:
     Example:
         carelake followup plan
     """
-    _perform(_ready(), "plan_follow_ups")
+    perform(ready(), "plan_follow_ups")
 
 
 @app.command()
@@ -221,10 +207,10 @@ def check(layer: Annotated[Layer, typer.Argument(help="raw, staging, features or
     """
     from carelake import pipeline
 
-    ctx = _ready()
-    progress = _progress()
-    with progress.step(f"check {layer.value}") as note:
-        result = pipeline.check(ctx, progress, layer.value)
+    ctx = ready()
+    shown = progress()
+    with shown.step(f"check {layer.value}") as note:
+        result = pipeline.check(ctx, shown, layer.value)
         note.text = result.summary
     for line in result.details["warnings"]:
         typer.echo(f"warning  {line}")
@@ -244,7 +230,7 @@ def publish(
 
         carelake publish --release
     """
-    _perform(_ready(), "publish", release=release)
+    perform(ready(), "publish", release=release)
 
 
 @app.command()
@@ -256,7 +242,7 @@ def rollback() -> None:
     """
     from carelake.warehouse.publish import rollback as roll_back
 
-    typer.echo(roll_back(_ready()).message)
+    typer.echo(roll_back(ready()).message)
 
 
 @app.command()
@@ -275,7 +261,7 @@ def run(sources: Sources = None) -> None:
     ctx = pipeline.open_context()
     ctx.sources.select(sources)
     initialise(ctx)
-    results = pipeline.run_all(ctx, _progress(), sources)
+    results = pipeline.run_all(ctx, progress(), sources)
     print_run_summary(ctx)
     seconds = sum(result.seconds for result in results)
     failed = results[0].details["failed"]
@@ -285,185 +271,8 @@ def run(sources: Sources = None) -> None:
     typer.echo(f"done in {seconds:.0f} s{trouble}; {results[-1].summary}")
 
 
-@app.command()
-def status(
-    output: Annotated[Format, typer.Option("--format", help="table or json")] = Format.table,
-) -> None:
-    """What is published, how fresh each source is, and what the last run did.
-
-    Example:
-        carelake status
-    """
-    from carelake.reports.status import print_status
-
-    print_status(_context(), as_json=output is Format.json)
-
-
-@quarantine_app.command("list")
-def quarantine_list() -> None:
-    """Count quarantined records by source and reason.
-
-    Example:
-        carelake quarantine list
-    """
-    from carelake.reports.tables import print_rows
-    from carelake.warehouse.quarantine import summary
-
-    rows = summary(_ready())
-    print_rows(["source", "stage", "reason", "records"], rows)
-    typer.echo(
-        f"{sum(row[3] for row in rows):,} records; see them with `carelake quarantine show SOURCE`"
-    )
-
-
-@quarantine_app.command("show")
-def quarantine_show(
-    source: Annotated[str | None, typer.Argument(help="Only this source.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Records to show.")] = 20,
-    output: Annotated[Format, typer.Option("--format", help="table or json")] = Format.table,
-) -> None:
-    """Show quarantined records: file, line, reason, text.
-
-    Example:
-        carelake quarantine show call_records --limit 5
-    """
-    import json
-
-    from carelake.warehouse.quarantine import as_rows, show
-
-    ctx = _ready()
-    if source is not None:
-        ctx.sources.select([source])
-    found = show(ctx, source, limit)
-    if output is Format.json:
-        typer.echo(json.dumps(as_rows(found), ensure_ascii=False, indent=1))
-        return
-    for record in found:
-        if record.stage == "held":
-            typer.echo(f"{record.source} · {record.batch_id} · the whole batch is held")
-            typer.echo(
-                f"  {record.reason}\n  `carelake batch release {record.batch_id}` or discard"
-            )
-            continue
-        where = f"line {record.line}" if record.line else f"record {record.row}"
-        typer.echo(f"{record.source} · {record.batch_id} · {record.file} · {where}")
-        typer.echo(f"  {record.reason}\n  {record.text[:300]}")
-    typer.echo(f"{len(found)} shown; after a mend: `carelake quarantine replay`")
-
-
-@quarantine_app.command("replay")
-def quarantine_replay(
-    batches: Annotated[
-        list[str] | None, typer.Argument(help="Batch ids; all concerned without.")
-    ] = None,
-) -> None:
-    """Load batches again from the landing zone with the mapping as it is now.
-
-    Examples:
-        carelake quarantine replay
-
-        carelake quarantine replay call_records-000001
-    """
-    from carelake.warehouse.quarantine import replay
-
-    results = replay(_ready(), batches)
-    for result in results:
-        typer.echo(f"{result.batch_id}: {result.n_raw:,} rows, {result.n_rejects:,} rejects")
-    typer.echo(f"{len(results)} batches loaded again; bring them to the marts with `carelake run`")
-
-
-@batch_app.command("release")
-def batch_release(batch: Annotated[str, typer.Argument(help="Id of a held batch.")]) -> None:
-    """Let a held batch into the marts although a gate held it.
-
-    Example:
-        carelake batch release web_chat-000003
-    """
-    from carelake.warehouse.quarantine import decide
-
-    decide(_ready(), batch, "released")
-    typer.echo(f"{batch} is released; bring it to the marts with `carelake run`")
-
-
-@batch_app.command("discard")
-def batch_discard(batch: Annotated[str, typer.Argument(help="Id of a held batch.")]) -> None:
-    """Leave a held batch out for good; its files and rows are kept.
-
-    Example:
-        carelake batch discard web_chat-000003
-    """
-    from carelake.warehouse.quarantine import decide
-
-    decide(_ready(), batch, "discarded")
-    typer.echo(f"{batch} is discarded; `carelake quarantine replay {batch}` would bring it back")
-
-
-@app.command()
-def sql(
-    query: Annotated[str, typer.Argument(help="A query on the published marts.")],
-    output: Annotated[Format, typer.Option("--format", help="table, csv or json")] = Format.table,
-) -> None:
-    """Query the published marts.
-
-    Examples:
-        carelake sql "from agg_channel_daily limit 5"
-
-        carelake sql "select count(*) as n from dim_customers" --format json
-    """
-    from carelake.reports.tables import print_query
-    from carelake.warehouse.published import read_only
-
-    with read_only(_context().home) as con:
-        print_query(con, query, output.value)
-
-
-@app.command()
-def fingerprint() -> None:
-    """Row count and content hash of every published mart, as JSON.
-
-    Example:
-        carelake fingerprint > before.json
-    """
-    import json
-
-    from carelake.warehouse.published import published_fingerprint
-
-    typer.echo(json.dumps(published_fingerprint(_context().home), indent=1))
-
-
-def _context() -> Context:
-    from carelake.pipeline import open_context
-
-    return open_context()
-
-
-def _ready() -> Context:
-    """A context whose home is set up."""
-    from carelake.errors import ConfigError
-
-    ctx = _context()
-    if not ctx.home.is_initialised():
-        raise ConfigError(f"{ctx.home.root}: not a Carelake home yet; run `carelake init`")
-    return ctx
-
-
-def _progress() -> Progress:
-    from carelake.progress import Progress
-
-    return Progress()
-
-
-def _perform(ctx: Context, name: str, **options: Any) -> StepResult:
-    from carelake import pipeline
-
-    progress = _progress()
-    with progress.step(name) as note:
-        result = pipeline.perform(ctx, name, progress, **options)
-        note.text = result.summary
-    for key, value in result.details.items():
-        if isinstance(value, str):
-            typer.echo(f"  {key}: {value}")
-    return result
+for command in (cli_data.status, cli_data.sql, cli_data.fingerprint):
+    app.command()(command)
 
 
 def main() -> None:

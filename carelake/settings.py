@@ -10,11 +10,11 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from carelake.errors import ConfigError
 
@@ -174,6 +174,18 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _known_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except Exception as error:
+        raise ValueError(f"'{value}' is no time zone; use a name such as Asia/Shanghai") from error
+    return value
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+"""A zone by its name in the IANA list."""
+
+
 class OwnIdentities(Strict):
     """What tells inbound from outbound, and keeps agents from becoming customers."""
 
@@ -194,7 +206,7 @@ class ModelSettings(Strict):
 class Settings(Strict):
     """Everything `carelake.yml` may say. `CARELAKE__KEY=value` in the environment wins."""
 
-    reporting_timezone: str = Field(default="UTC", description="Zone in which a day begins")
+    reporting_timezone: TimeZone = Field(default="UTC", description="Zone in which a day begins")
     default_region: str = Field(default="CN", description="ISO country of numbers without a prefix")
     business_hours: dict[str, list[str]] = Field(
         default={day: ["09:00-18:00"] for day in DAYS[:5]},
@@ -224,17 +236,6 @@ class Settings(Strict):
     )
     random_seed: int = Field(default=20240601, description="Seed of every random choice")
     ml: ModelSettings = ModelSettings()
-
-    @field_validator("reporting_timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except Exception as error:
-            raise ValueError(
-                f"'{value}' is no time zone; use a name such as Asia/Shanghai"
-            ) from error
-        return value
 
     @field_validator("business_hours")
     @classmethod

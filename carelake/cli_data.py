@@ -1,0 +1,157 @@
+"""Commands that look at what there is: status, marts, quarantine, held batches."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from carelake.cli_common import Format, open_context, ready
+
+quarantine_app = typer.Typer(
+    no_args_is_help=True, help="Records that are not in the marts, and why."
+)
+batch_app = typer.Typer(no_args_is_help=True, help="Batches that a gate holds.")
+
+
+def status(
+    output: Annotated[Format, typer.Option("--format", help="table or json")] = Format.table,
+) -> None:
+    """What is published, how fresh each source is, and what the last run did.
+
+    Example:
+        carelake status
+    """
+    from carelake.reports.status import print_status
+
+    print_status(open_context(), as_json=output is Format.json)
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="A query on the published marts.")],
+    output: Annotated[Format, typer.Option("--format", help="table, csv or json")] = Format.table,
+) -> None:
+    """Query the published marts.
+
+    Examples:
+        carelake sql "from agg_channel_daily limit 5"
+
+        carelake sql "select count(*) as n from dim_customers" --format json
+    """
+    from carelake.reports.tables import print_query
+    from carelake.warehouse.published import read_only
+
+    with read_only(open_context().home) as con:
+        print_query(con, query, output.value)
+
+
+def fingerprint() -> None:
+    """Row count and content hash of every published mart, as JSON.
+
+    Example:
+        carelake fingerprint > before.json
+    """
+    import json
+
+    from carelake.warehouse.published import published_fingerprint
+
+    typer.echo(json.dumps(published_fingerprint(open_context().home), indent=1))
+
+
+@quarantine_app.command("list")
+def quarantine_list() -> None:
+    """Count quarantined records by source and reason.
+
+    Example:
+        carelake quarantine list
+    """
+    from carelake.reports.tables import print_rows
+    from carelake.warehouse.quarantine import summary
+
+    rows = summary(ready())
+    print_rows(["source", "stage", "reason", "records"], rows)
+    typer.echo(
+        f"{sum(row[3] for row in rows):,} records; see them with `carelake quarantine show SOURCE`"
+    )
+
+
+@quarantine_app.command("show")
+def quarantine_show(
+    source: Annotated[str | None, typer.Argument(help="Only this source.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Records to show.")] = 20,
+    output: Annotated[Format, typer.Option("--format", help="table or json")] = Format.table,
+) -> None:
+    """Show quarantined records: file, line, reason, text.
+
+    Example:
+        carelake quarantine show call_records --limit 5
+    """
+    import json
+
+    from carelake.warehouse.quarantine import as_rows, show
+
+    ctx = ready()
+    if source is not None:
+        ctx.sources.select([source])
+    found = show(ctx, source, limit)
+    if output is Format.json:
+        typer.echo(json.dumps(as_rows(found), ensure_ascii=False, indent=1))
+        return
+    for record in found:
+        if record.stage == "held":
+            typer.echo(f"{record.source} · {record.batch_id} · the whole batch is held")
+            typer.echo(
+                f"  {record.reason}\n  `carelake batch release {record.batch_id}` or discard"
+            )
+            continue
+        where = f"line {record.line}" if record.line else f"record {record.row}"
+        typer.echo(f"{record.source} · {record.batch_id} · {record.file} · {where}")
+        typer.echo(f"  {record.reason}\n  {record.text[:300]}")
+    typer.echo(f"{len(found)} shown; after a mend: `carelake quarantine replay`")
+
+
+@quarantine_app.command("replay")
+def quarantine_replay(
+    batches: Annotated[
+        list[str] | None, typer.Argument(help="Batch ids; all concerned without.")
+    ] = None,
+) -> None:
+    """Load batches again from the landing zone with the mapping as it is now.
+
+    Examples:
+        carelake quarantine replay
+
+        carelake quarantine replay call_records-000001
+    """
+    from carelake.warehouse.quarantine import replay
+
+    results = replay(ready(), batches)
+    for result in results:
+        typer.echo(f"{result.batch_id}: {result.n_raw:,} rows, {result.n_rejects:,} rejects")
+    typer.echo(f"{len(results)} batches loaded again; bring them to the marts with `carelake run`")
+
+
+@batch_app.command("release")
+def batch_release(batch: Annotated[str, typer.Argument(help="Id of a held batch.")]) -> None:
+    """Let a held batch into the marts although a gate held it.
+
+    Example:
+        carelake batch release web_chat-000003
+    """
+    from carelake.warehouse.quarantine import decide
+
+    decide(ready(), batch, "released")
+    typer.echo(f"{batch} is released; bring it to the marts with `carelake run`")
+
+
+@batch_app.command("discard")
+def batch_discard(batch: Annotated[str, typer.Argument(help="Id of a held batch.")]) -> None:
+    """Leave a held batch out for good; its files and rows are kept.
+
+    Example:
+        carelake batch discard web_chat-000003
+    """
+    from carelake.warehouse.quarantine import decide
+
+    decide(ready(), batch, "discarded")
+    typer.echo(f"{batch} is discarded; `carelake quarantine replay {batch}` would bring it back")
