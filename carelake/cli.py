@@ -62,6 +62,7 @@ def init(
     """Make a home: folders, the secret behind every key, empty tables.
 
     Examples:
+
         carelake init
 
         carelake init --sources demo/sources.yml
@@ -92,6 +93,7 @@ def sample(
     """Write a made-up company as its systems would hand it over, with a source list.
 
     Examples:
+
         carelake sample demo
 
         carelake sample demo --customers 2000 --days 365 --seed 1
@@ -127,6 +129,7 @@ def extract(sources: Sources = None) -> None:
     """Bring what is new into the landing zone.
 
     Examples:
+
         carelake extract
 
         carelake extract crm_contacts web_chat
@@ -142,6 +145,7 @@ def load(sources: Sources = None) -> None:
     """Load what was landed into the warehouse; what cannot be read goes to the quarantine.
 
     Example:
+
         carelake load
     """
     perform(ready(), "load", sources=sources)
@@ -154,6 +158,7 @@ def build(
     """Clean and model with dbt.
 
     Examples:
+
         carelake build
 
         carelake build marts
@@ -173,6 +178,7 @@ def train(
     """Train both models on the newest features; the gate decides who becomes champion.
 
     Example:
+
         carelake train
     """
     perform(ready(), "train", force=force)
@@ -183,6 +189,7 @@ def score() -> None:
     """Score every conversation and customer with the champions; trains first if there is none.
 
     Example:
+
         carelake score
     """
     perform(ready(), "score")
@@ -193,6 +200,7 @@ def followup_plan() -> None:
     """Fill the follow-up queue by the rules of followup.yml.
 
     Example:
+
         carelake followup plan
     """
     perform(ready(), "plan_follow_ups")
@@ -203,6 +211,7 @@ def check(layer: Annotated[Layer, typer.Argument(help="raw, staging, features or
     """Run every expectation suite of a layer.
 
     Example:
+
         carelake check marts
     """
     from carelake import pipeline
@@ -226,6 +235,7 @@ def publish(
     """Publish the marts as a new version, unless nothing changed.
 
     Examples:
+
         carelake publish
 
         carelake publish --release
@@ -238,6 +248,7 @@ def rollback() -> None:
     """Make the version before the current one current, and hold publishing.
 
     Example:
+
         carelake rollback
     """
     from carelake.warehouse.publish import rollback as roll_back
@@ -250,6 +261,7 @@ def run(sources: Sources = None) -> None:
     """Everything in order: extract, load, gates, models, marts, follow-ups, publish.
 
     Examples:
+
         carelake run
 
         carelake run web_chat

@@ -20,6 +20,7 @@ def status(
     """What is published, how fresh each source is, and what the last run did.
 
     Example:
+
         carelake status
     """
     from carelake.reports.status import print_status
@@ -34,6 +35,7 @@ def sql(
     """Query the published marts.
 
     Examples:
+
         carelake sql "from agg_channel_daily limit 5"
 
         carelake sql "select count(*) as n from dim_customers" --format json
@@ -49,6 +51,7 @@ def fingerprint() -> None:
     """Row count and content hash of every published mart, as JSON.
 
     Example:
+
         carelake fingerprint > before.json
     """
     import json
@@ -63,6 +66,7 @@ def quarantine_list() -> None:
     """Count quarantined records by source and reason.
 
     Example:
+
         carelake quarantine list
     """
     from carelake.reports.tables import print_rows
@@ -84,6 +88,7 @@ def quarantine_show(
     """Show quarantined records: file, line, reason, text.
 
     Example:
+
         carelake quarantine show call_records --limit 5
     """
     import json
@@ -119,6 +124,7 @@ def quarantine_replay(
     """Load batches again from the landing zone with the mapping as it is now.
 
     Examples:
+
         carelake quarantine replay
 
         carelake quarantine replay call_records-000001
@@ -136,6 +142,7 @@ def batch_release(batch: Annotated[str, typer.Argument(help="Id of a held batch.
     """Let a held batch into the marts although a gate held it.
 
     Example:
+
         carelake batch release web_chat-000003
     """
     from carelake.warehouse.quarantine import decide
@@ -149,6 +156,7 @@ def batch_discard(batch: Annotated[str, typer.Argument(help="Id of a held batch.
     """Leave a held batch out for good; its files and rows are kept.
 
     Example:
+
         carelake batch discard web_chat-000003
     """
     from carelake.warehouse.quarantine import decide

@@ -60,6 +60,9 @@ TIME_COLUMNS = frozenset(
     }
 )  # fmt: skip
 
+PROMOTABLE = ("communications", "conversations")
+"""Entities whose marts carry attributes, so that one can become a column."""
+
 Entity = Literal[
     "communications", "conversations", "customers", "survey_responses", "orders", "order_lines",
     "events", "agents", "follow_ups",
@@ -172,6 +175,12 @@ class Source(Strict):
                     raise ValueError(
                         f"{group}.{column}: {self.entity} has no such column; use one of {', '.join(known)}"
                     )
+        promoted = [attribute.name for attribute in self.attributes if attribute.promote]
+        if promoted and self.entity not in PROMOTABLE:
+            raise ValueError(
+                f"attributes.{promoted[0]}: promote works for {' and '.join(PROMOTABLE)}; "
+                f"remove it, {self.entity} keep the attribute all the same"
+            )
         if self.records_path and self.format != "json":
             raise ValueError(f"records_path belongs to format json, not {self.format}")
         if self.dedupe == "key" and not self.has_id:

@@ -23,8 +23,6 @@ PRIVATE = {"contact_vault": "int_contact_vault", "communication_texts": "int_com
 PROMOTED = {
     "communications": "fct_communications",
     "conversations": "fct_conversations",
-    "customers": "dim_customers",
-    "orders": "fct_orders",
 }
 
 

@@ -72,6 +72,15 @@ def test_a_mistake_is_one_line_that_names_file_key_and_mend(
         assert part.lower() in message.lower(), message
 
 
+def test_an_attribute_that_no_mart_could_show_is_not_promised(tmp_path: Path) -> None:
+    agents = GOOD.replace("entity: conversations", "entity: agents").replace(
+        "{conversation_id: id, opened_at: opened}",
+        "{agent_id: id}\n    attributes: [{name: shift, promote: true}]",
+    )
+    with pytest.raises(ConfigError, match="attributes.shift: promote works for communications"):
+        load(tmp_path, agents)
+
+
 def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="shop_support.*twice"):
         load(tmp_path, GOOD + GOOD.split("sources:")[1])
