@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -60,7 +62,8 @@ def environment(home: Home, sources: Path, port: int) -> dict[str, str]:
             "EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
             "MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "5",
         },
-        "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{home.airflow / 'airflow.db'}"},
+        # several processes write one SQLite file: they wait for one another
+        "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{home.airflow / 'airflow.db'}?timeout=60"},
         "API": {
             "HOST": HOST,
             "PORT": str(port),
@@ -122,10 +125,11 @@ def address(home: Home) -> str | None:
 class Setup:
     """The database migration, under way beside other work of the start."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, database: Path) -> None:
         """Watch a migration that was just started."""
         self._process = process
         self._log = log
+        self._database = database
 
     def finish(self) -> None:
         """Wait for the migration.
@@ -135,6 +139,9 @@ class Setup:
         """
         if self._process.wait():
             raise RunFailed(f"Airflow could not set up its database; see {self._log}")
+        with contextlib.closing(sqlite3.connect(self._database)) as con:
+            # kept in the file: readers no longer stop a writer
+            con.execute("pragma journal_mode = wal")
 
     def cancel(self) -> None:
         """End a migration nobody waits for any more; harmless after `finish`."""
@@ -161,7 +168,7 @@ def begin_setup(home: Home) -> Setup:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    return Setup(process, log)
+    return Setup(process, log, home.airflow / "airflow.db")
 
 
 def start(

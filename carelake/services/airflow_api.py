@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -12,6 +14,11 @@ from carelake.errors import RunFailed
 
 ACTIVE = ("queued", "running")
 PAGE = 100
+PATIENCE_SECONDS = 30.0
+
+
+class ServerTrouble(RunFailed):
+    """The server failed, not the call: it may be made again."""
 
 
 class AirflowApi:
@@ -55,8 +62,10 @@ class AirflowApi:
 
     def trigger(self, dag_id: str) -> str:
         """Queue a run now; returns its run id."""
-        run = self._call("POST", f"/api/v2/dags/{_quoted(dag_id)}/dagRuns", {"logical_date": None})
-        return str(run["dag_run_id"])
+        run_id = f"carelake__{dt.datetime.now(dt.UTC).isoformat()}"
+        body = {"dag_run_id": run_id, "logical_date": None}
+        self._call("POST", f"/api/v2/dags/{_quoted(dag_id)}/dagRuns", body)
+        return run_id
 
     def runs(
         self, *, states: tuple[str, ...] = (), since: str | None = None
@@ -117,9 +126,21 @@ class AirflowApi:
                 return found
 
     def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """One call; repeated for a while when the server has trouble of its own.
+
+        With SQLite behind it, Airflow answers 500 when two of its processes write at once. Every
+        call here may be made twice: what is made has a name, so a repeat is told as a conflict.
+        """
         if not self._token:
             self._token = str(self._send("POST", "/auth/token", self._login, "")["access_token"])
-        return self._send(method, path, body, self._token)
+        end = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return self._send(method, path, body, self._token)
+            except ServerTrouble:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.5)
 
     def _send(self, method: str, path: str, body: Any = None, token: str = "") -> dict[str, Any]:
         request = urllib.request.Request(
@@ -135,9 +156,10 @@ class AirflowApi:
                 content = answer.read()
         except urllib.error.HTTPError as error:
             detail = error.read().decode(errors="replace")[:300]
-            raise RunFailed(
-                f"Airflow answered {error.code} to {method} {path}: {detail}"
-            ) from error
+            told = f"Airflow answered {error.code} to {method} {path}: {detail}"
+            if error.code == 409 and method == "POST":
+                return {}
+            raise (ServerTrouble if error.code >= 500 else RunFailed)(told) from error
         return dict(json.loads(content)) if content else {}
 
 
