@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import email
 import email.policy
+import hashlib
 import html
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC
@@ -96,7 +98,7 @@ def parse_message(raw: bytes) -> dict[str, str | None]:
         "body_text": _clean(body),
         "language": None,
         "is_auto_reply": "true" if _is_automatic(message) else "false",
-        "attachments": None,
+        "attachments": _attachments(message),
     }
 
 
@@ -147,11 +149,32 @@ def _body(message: Message) -> str:
     body = found.get("text/plain", found.get("text/html"))
     if body is None:
         return ""
-    payload = body.get_payload(decode=True)
-    text = _decode(
-        payload if isinstance(payload, bytes) else b"", body.get_content_charset() or "utf-8"
-    )
+    text = _decode(_bytes(body), body.get_content_charset() or "utf-8")
     return _plain_text(text) if body.get_content_type() == "text/html" else text
+
+
+def _bytes(part: Message) -> bytes:
+    payload = part.get_payload(decode=True)
+    return payload if isinstance(payload, bytes) else b""
+
+
+def _attachments(message: Message) -> str | None:
+    """JSON list of name, type, size in bytes and sha256 per attachment; None without any."""
+    found = []
+    for part in message.walk():
+        name = part.get_filename()
+        if part.is_multipart() or (name is None and part.get_content_disposition() != "attachment"):
+            continue
+        content = _bytes(part)
+        found.append(
+            {
+                "name": _clean(name),
+                "type": part.get_content_type(),
+                "bytes": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
+            }
+        )
+    return json.dumps(found, ensure_ascii=False) if found else None
 
 
 def _decode(raw: bytes, charset: str) -> str:

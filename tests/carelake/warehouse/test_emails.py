@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import pytest
 
 from carelake.warehouse.emails import parse_message
@@ -31,3 +34,21 @@ def test_html_becomes_its_text_without_the_holes_of_its_layout() -> None:
     body = f"<style>p {{}}</style><table>{cells}<tr><td>My <b>order</b>\n is late</td></tr></table>"
     text = parsed("Content-Type: text/html", f"<p>Hello</p>{body}<p>Anna</p>")["body_text"]
     assert text == "Hello\n\nMy order\nis late\nAnna"
+
+
+def test_attachments_are_told_by_name_type_size_and_hash_and_are_no_text() -> None:
+    from email.message import EmailMessage
+
+    message = EmailMessage()
+    message["From"] = "a@b.example"
+    message.set_content("see the picture")
+    message.add_attachment(b"12345", maintype="image", subtype="png", filename="发票.png")
+    fields = parse_message(bytes(message))
+    assert fields["body_text"] == "see the picture"
+    (told,) = json.loads(fields["attachments"] or "[]")
+    assert (told["name"], told["type"], told["bytes"]) == ("发票.png", "image/png", 5)
+    assert told["sha256"] == hashlib.sha256(b"12345").hexdigest()
+    message = EmailMessage()
+    message["From"] = "a@b.example"
+    message.set_content("nothing with it")
+    assert parse_message(bytes(message))["attachments"] is None
