@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from carelake.errors import RunFailed
-from carelake.reports.summary import champion_versions, print_run_summary, run_summary
+from carelake.reports.figures import champion_versions, run_summary
+from carelake.reports.summary import print_run_summary
 from carelake.settings import Context, Home, Settings
 from carelake.source_list import SourceList
 
