@@ -38,8 +38,41 @@ def open_plain(path: Path) -> BinaryIO:
     if path.suffix == ".zst":
         import zstandard
 
-        return cast(BinaryIO, zstandard.open(path, "rb"))
+        packed = zstandard.ZstdDecompressor().stream_reader(
+            path.open("rb"), read_across_frames=True, closefd=True
+        )
+        # its own reader knows no lines
+        return cast(BinaryIO, io.BufferedReader(packed))
     return path.open("rb")
+
+
+def require_whole(path: Path) -> None:
+    """Refuse a .zst file that ends in the middle: readers take what there is for all there is.
+
+    A cut .gz needs no such look, it fails when it is read.
+
+    Raises:
+        UnreadableFile: the file is cut, or no zstd file.
+    """
+    if path.suffix != ".zst":
+        return
+    import zstandard
+
+    unpacker = zstandard.ZstdDecompressor()
+    frame = unpacker.decompressobj()
+    is_open = True
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                while chunk:
+                    frame = frame if is_open else unpacker.decompressobj()
+                    frame.decompress(chunk)
+                    is_open = not frame.eof
+                    chunk = frame.unused_data if frame.eof else b""
+    except zstandard.ZstdError as error:
+        raise UnreadableFile(f"cannot be read: {error}") from error
+    if is_open:
+        raise UnreadableFile("cannot be read to its end: it is cut")
 
 
 def to_utf8(path: Path, encoding: str, target: Path) -> Path:

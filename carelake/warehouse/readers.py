@@ -17,6 +17,7 @@ from carelake.warehouse.csv_repair import (
     Dialect,
     open_plain,
     repair,
+    require_whole,
     shifts,
     to_utf8,
 )
@@ -59,6 +60,7 @@ class Reader:
             NeedsCare: the fast way met a fault.
             UnreadableFile: nothing of it can be read.
         """
+        require_whole(path)
         if self.source.kind == "mbox":
             return self._mbox(path)
         readers = {

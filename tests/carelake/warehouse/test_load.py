@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import zstandard
 
 from carelake.settings import Context
 from carelake.sources.extract import extract_source
@@ -184,6 +185,8 @@ def test_typed_files_give_the_same_texts_as_csv(
     [
         ("calls.json", b'{"data": [', "json"),
         ("calls.csv.gz", gzip.compress(b"id,text\n" + b"1,x\n" * 9_000)[:-30], "csv"),
+        ("calls.csv.zst", zstandard.compress(b"id,text\n" + b"1,x\n" * 9_000)[:-12], "csv"),
+        ("calls.jsonl.zst", zstandard.compress(b'{"id": 1}\n' * 9_000)[:-12], "jsonl"),
         ("calls.parquet", b"PAR1 no parquet", "parquet"),
         ("calls.xlsx", b"not a zip", "xlsx"),
     ],
@@ -308,3 +311,47 @@ def test_sql_in_names_and_values_is_only_text(
     assert ask(
         ctx, "select body, attributes->>'a''b', count(*) over () from raw.communications"
     ) == [("y'", "3", 1)]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_zst_files_are_opened_on_the_fast_and_on_the_careful_way(
+    tmp_path: Path, make_context: Callable[..., Context], broken: bool
+) -> None:
+    ctx = company(make_context)
+    text = "id,number,at,text,way\n1,1,,a,Out\n" + ("bad,few\n" if broken else "") + "2,1,,b,Out\n"
+    put(tmp_path, "calls.csv.zst", zstandard.compress(text.encode()))
+    (batch,) = bring(ctx)
+    assert (batch.n_raw, batch.n_rejects) == (2, int(broken))
+
+
+def test_a_packed_json_document_is_opened(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    ctx = company(make_context, "json")
+    put(tmp_path, "calls.json.gz", gzip.compress(b'[{"id": 1, "text": "a"}]'))
+    (batch,) = bring(ctx)
+    assert (batch.n_raw, batch.n_rejects) == (1, 0)
+
+
+def test_a_mapped_member_inside_a_json_object_is_found_by_its_path(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    ctx = make_context(
+        """
+        sources:
+          - name: notes
+            kind: files
+            path: inbox/n.jsonl
+            format: jsonl
+            entity: communications
+            columns: {communication_id: id, body: content.text, handle: "from.id"}
+        """
+    )
+    put(
+        tmp_path,
+        "n.jsonl",
+        '{"id": "1", "content": {"text": "hi"}, "from.id": "u1"}\n{"id": "2", "content": null}\n',
+    )
+    bring(ctx)
+    rows = ask(ctx, "select communication_id, body, handle from raw.communications order by 1")
+    assert rows == [("1", "hi", "u1"), ("2", None, None)]
