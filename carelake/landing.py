@@ -35,8 +35,6 @@ class Manifest(BaseModel):
     files: list[LandedFile]
     cursor_before: dict[str, Any] = {}
     cursor_after: dict[str, Any] = {}
-    window_since: dt.datetime | None = None
-    window_until: dt.datetime | None = None
 
     def folder(self, landing: Path) -> Path:
         """The batch's folder below the landing zone."""

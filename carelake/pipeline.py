@@ -15,8 +15,6 @@ from carelake.progress import Progress
 from carelake.settings import Context, Home, Settings, prepare_environment
 from carelake.source_list import SourceList, source_list_path
 
-LAYERS = ("raw", "staging", "features", "marts")
-
 
 @dataclass
 class StepResult:

@@ -204,6 +204,15 @@ def _plain(value: object) -> str | None:
     return value.isoformat() if isinstance(value, dt.datetime) else str(value)
 
 
+def has_table(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> bool:
+    """Whether a table or view is there."""
+    row = con.execute(
+        "select count(*) from information_schema.tables "
+        f"where table_schema = {literal(schema)} and table_name = {literal(name)}"
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -287,7 +287,7 @@ def _record_file(
         f"""
         insert into ops.structural_rejects
         select {literal(manifest.batch_id)}, {sequence}, {place}, row_number, line_number, reason,
-            raw_text, null
+            raw_text
         from rejected
         """
     )

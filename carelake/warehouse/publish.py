@@ -13,7 +13,15 @@ import duckdb
 
 from carelake.errors import RunFailed
 from carelake.settings import Context, Home
-from carelake.warehouse.connection import connect, ident, literal, now_utc, quote, write_lock
+from carelake.warehouse.connection import (
+    connect,
+    has_table,
+    ident,
+    literal,
+    now_utc,
+    quote,
+    write_lock,
+)
 from carelake.warehouse.fingerprint import relation_fingerprint
 from carelake.warehouse.published import marts_fingerprint, open_marts
 
@@ -163,16 +171,8 @@ def _refuse_when_held(home: Home, con: duckdb.DuckDBPyConnection) -> None:
 def _accounts(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Fingerprints of the marts about runs: a batch that is held, or only repeats, is news too."""
     clock = frozenset({"extracted_at"})
-    names = [name for name in sorted(ACCOUNTS) if _exists(con, name)]
+    names = [name for name in sorted(ACCOUNTS) if has_table(con, "marts", name)]
     return [relation_fingerprint(con, f"marts.{name}", clock) for name in names]
-
-
-def _exists(con: duckdb.DuckDBPyConnection, mart: str) -> bool:
-    row = con.execute(
-        "select count(*) from information_schema.tables "
-        f"where table_schema = 'marts' and table_name = {literal(mart)}"
-    ).fetchone()
-    return bool(row and row[0])
 
 
 def _publication(home: Home, version: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from carelake.errors import ConfigError
 from carelake.landing import manifests
 from carelake.settings import Context
 from carelake.warehouse.configuration import record_configuration
-from carelake.warehouse.connection import connect, write_lock
+from carelake.warehouse.connection import connect, has_table, write_lock
 from carelake.warehouse.load import BatchResult, load_batch
 from carelake.warehouse.schema import raw_columns, raw_tables
 
@@ -128,7 +128,7 @@ def _all(con: duckdb.DuckDBPyConnection, *, with_text: bool) -> str:
         "raw_text from ops.structural_rejects"
     ]
     for table in raw_tables():
-        if not _exists(con, f"stg_{table}__rejected"):
+        if not has_table(con, "staging", f"stg_{table}__rejected"):
             continue
         columns = ", ".join(f"{name} := r.{name}" for name in raw_columns(table))
         text = f"to_json(struct_pack({columns}))::varchar" if with_text else "''"
@@ -146,14 +146,6 @@ def _all(con: duckdb.DuckDBPyConnection, *, with_text: bool) -> str:
         "where status = 'held'"
     )
     return " union all ".join(parts)
-
-
-def _exists(con: duckdb.DuckDBPyConnection, view: str) -> bool:
-    row = con.execute(
-        "select count(*) from information_schema.tables where table_schema = 'staging' and table_name = ?",
-        [view],
-    ).fetchone()
-    return bool(row and row[0])
 
 
 def as_rows(found: list[Quarantined]) -> list[dict[str, Any]]:

@@ -47,7 +47,7 @@ create table if not exists ops.batch_files (
 );
 create table if not exists ops.structural_rejects (
     batch_id varchar, batch_seq bigint, source_name varchar, entity varchar, file_name varchar,
-    row_number bigint, line_number bigint, reason varchar, raw_text varchar, replayed_in varchar
+    row_number bigint, line_number bigint, reason varchar, raw_text varchar
 );
 create table if not exists ops.check_results (
     run_id varchar, checked_at timestamptz, layer varchar, suite varchar, expectation varchar,

@@ -14,7 +14,6 @@ rejects as (
     {% endfor -%}
     select source_name, entity, batch_id, file_name, row_number, reason,
     from {{ source('ops', 'structural_rejects') }}
-    where replayed_in is null
 ),
 
 -- A reason quotes the value that could not be read; what it quotes is masked like any text.
