@@ -1,11 +1,3 @@
 {{ config(materialized='view') }}
 
-with
-
-final as (
-    select * exclude (row_hash, reason, disposition),
-    from {{ ref('stg_conversations__classified') }}
-    where disposition = 'staged'
-)
-
-select * from final
+{{ staged('conversations') }}

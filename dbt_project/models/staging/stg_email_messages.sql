@@ -1,11 +1,3 @@
 {{ config(materialized='view') }}
 
-with
-
-final as (
-    select * exclude (row_hash, reason, disposition),
-    from {{ ref('stg_email_messages__classified') }}
-    where disposition = 'staged'
-)
-
-select * from final
+{{ staged('email_messages') }}

@@ -1,17 +1,3 @@
 {{ config(materialized='view') }}
 
-with
-
-rejected as (
-    select batch_id, file_name, row_number, reason,
-    from {{ ref('stg_order_lines__classified') }}
-    where disposition = 'rejected'
-),
-
-final as (
-    select source.*, rejected.reason,
-    from {{ source('raw', 'order_lines') }} as source
-    inner join rejected using (batch_id, file_name, row_number)
-)
-
-select * from final
+{{ rejected('order_lines') }}

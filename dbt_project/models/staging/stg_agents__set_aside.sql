@@ -1,0 +1,1 @@
+{{ set_aside('stg_agents__typed', 'agent_id') }}

@@ -1,0 +1,1 @@
+{{ set_aside('stg_communications__typed', 'communication_id') }}

@@ -1,0 +1,1 @@
+{{ set_aside('stg_conversations__typed', 'conversation_id') }}

@@ -1,0 +1,1 @@
+{{ set_aside('stg_customers__typed', 'customer_id') }}

@@ -1,0 +1,1 @@
+{{ set_aside('stg_events__typed', 'event_id') }}

@@ -1,0 +1,1 @@
+{{ set_aside('stg_orders__typed', 'order_id') }}
