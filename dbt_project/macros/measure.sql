@@ -19,3 +19,8 @@
 {% macro share(part, whole, type='decimal(9, 6)') -%}
     ({{ part }} / nullif({{ whole }}, 0))::{{ type }}
 {%- endmacro %}
+
+{# Whole days from the reporting day of a moment to a day. The model needs `settings.reporting_timezone`. #}
+{% macro days_until(moment, day) -%}
+    date_diff('day', ({{ moment }} at time zone settings.reporting_timezone)::date, {{ day }})::integer
+{%- endmacro %}

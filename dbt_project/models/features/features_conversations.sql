@@ -4,22 +4,6 @@ conversations as (
     select * from {{ ref('int_conversations') }}
 ),
 
--- Only what was known when the conversation closed, for that is when the prediction is made.
-messages as (
-    select
-        messages.conversation_key,
-        count(*) filter (where messages.direction = 'inbound') as n_inbound,
-        count(*) filter (where messages.direction = 'outbound') as n_outbound,
-        string_agg(messages.text_masked, chr(10) order by messages.sent_at, messages.communication_key)
-        filter (where messages.direction = 'inbound') as text,
-    from {{ ref('int_communications') }} as messages
-    inner join conversations using (conversation_key)
-    where
-        not messages.is_auto_reply
-        and (messages.sent_at <= conversations.occurred_at or messages.sent_at is null)
-    group by messages.conversation_key
-),
-
 survey_days as (
     select customer_key, responded_at, sum(satisfaction) as satisfaction, count(*) as n_surveys,
     from {{ ref('int_survey_responses') }}
@@ -108,7 +92,8 @@ final as (
         surveys.responded_at as label_at,
     from conversations
     cross join {{ ref('int_as_of') }} as settings
-    left join messages using (conversation_key)
+    left join {{ ref('int_conversation_texts') }} as messages
+        on conversations.conversation_key = messages.conversation_key
     left join openings_so_far
         on
             conversations.customer_key = openings_so_far.customer_key

@@ -21,7 +21,7 @@ messages as (
     select
         messages.customer_key,
         count(*) filter (where messages.sent_at > settings.window_start) as n_inbound_90d,
-        max((messages.sent_at at time zone settings.reporting_timezone)::date) as last_contact_on,
+        max(messages.sent_at) as last_contact_at,
     from {{ ref('int_communications') }} as messages
     cross join settings
     where messages.direction = 'inbound' and not messages.is_auto_reply and messages.sent_at <= settings.as_of
@@ -31,7 +31,7 @@ messages as (
 openings as (
     select
         conversations.customer_key,
-        max((conversations.opened_at at time zone settings.reporting_timezone)::date) as last_opened_on,
+        max(conversations.opened_at) as last_opened_at,
     from {{ ref('int_conversations') }} as conversations
     cross join settings
     where conversations.is_inbound and conversations.opened_at <= settings.as_of
@@ -44,8 +44,8 @@ orders as (
         count(*) as n_orders,
         sum(orders.amount)::decimal(18, 2) as order_value,
         sum(orders.amount) filter (where orders.ordered_at > settings.window_start)::decimal(18, 2) as order_value_90d,
-        min((orders.ordered_at at time zone settings.reporting_timezone)::date) as first_order_on,
-        max((orders.ordered_at at time zone settings.reporting_timezone)::date) as last_order_on,
+        min(orders.ordered_at) as first_order_at,
+        max(orders.ordered_at) as last_order_at,
     from {{ ref('int_orders') }} as orders
     cross join settings
     where not orders.is_cancelled and (orders.ordered_at <= settings.as_of or orders.ordered_at is null)
@@ -74,11 +74,10 @@ final as (
         coalesce(orders.order_value, 0)::decimal(18, 2) as order_value,
         coalesce(orders.order_value_90d, 0)::decimal(18, 2) as order_value_90d,
         {{ share('orders.order_value', 'orders.n_orders', 'decimal(18, 2)') }} as avg_order_value,
-        date_diff('day', orders.last_order_on, settings.last_day)::integer as days_since_last_order,
-        date_diff('day', orders.first_order_on, settings.last_day)::integer as days_since_first_order,
-        date_diff(
-            'day', greatest(messages.last_contact_on, openings.last_opened_on), settings.last_day
-        )::integer as days_since_last_contact,
+        {{ days_until('orders.last_order_at', 'settings.last_day') }} as days_since_last_order,
+        {{ days_until('orders.first_order_at', 'settings.last_day') }} as days_since_first_order,
+        {{ days_until('greatest(messages.last_contact_at, openings.last_opened_at)', 'settings.last_day') }}
+            as days_since_last_contact,
         coalesce(surveys.n_surveys, 0)::integer as n_surveys,
         surveys.mean_satisfaction,
         customers.age,

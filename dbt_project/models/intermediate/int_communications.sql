@@ -1,3 +1,8 @@
+{{ config(
+    materialized='incremental', incremental_strategy='delete+insert', unique_key='message_hash',
+    post_hook='{{ forget_gone() }}'
+) }}
+
 with
 
 messages as (
@@ -14,7 +19,7 @@ cases as (
     having count(distinct source_name) = 1
 ),
 
-placed as (
+placed as not materialized (
     select
         messages.*,
         case
@@ -35,34 +40,62 @@ placed as (
     left join {{ ref('int_agent_aliases') }} as agents on lower(messages.agent) = agents.alias
 ),
 
-final as (
+-- Two numbers a message: which one it is, and all that it and the models above say of it.
+numbered as not materialized (
     select
-        {{ row_key('communication', ['entity', 'source_name', 'message_id']) }} as communication_key,
-        {{ row_key('conversation', ['conversation_source', 'effective_conversation_id']) }} as conversation_key,
-        customer_key,
-        contact_point_key,
-        agent_key,
-        source_name,
-        message_id,
-        conversation_source,
-        effective_conversation_id as conversation_id,
-        channel,
-        direction,
-        is_auto_reply,
-        status,
-        category,
-        language,
-        subject,
-        body,
-        {{ mask_text('subject') }} as subject_masked,
-        {{ mask_text('body') }} as text_masked,
-        survey_kind,
-        survey_score,
-        survey_remark,
-        duration_seconds,
-        sent_at,
-        attributes,
+        *,
+        hash(entity, source_name, message_id) as message_hash,
+        hash(
+            row_hash, entity, source_name, message_id, conversation_source, effective_conversation_id, customer_key,
+            contact_point_key, agent_key, channel, direction
+        ) as row_version,
     from placed
+),
+
+versioned as materialized (
+    select message_hash, row_version from numbered
+),
+
+{{ changed('message_hash') }},
+
+described as (
+    select
+        {{ row_key('communication', ['numbered.entity', 'numbered.source_name', 'numbered.message_id']) }} as communication_key,
+        {{ row_key('conversation', ['numbered.conversation_source', 'numbered.effective_conversation_id']) }}
+            as conversation_key,
+        numbered.customer_key,
+        numbered.contact_point_key,
+        numbered.agent_key,
+        numbered.source_name,
+        numbered.message_id,
+        numbered.conversation_source,
+        numbered.effective_conversation_id as conversation_id,
+        numbered.channel,
+        numbered.direction,
+        numbered.is_auto_reply,
+        numbered.status,
+        numbered.category,
+        numbered.language,
+        numbered.subject,
+        numbered.body,
+        {{ mask_text('numbered.subject') }} as subject_masked,
+        {{ mask_text('numbered.body') }} as text_masked,
+        numbered.survey_kind,
+        numbered.survey_score,
+        numbered.survey_remark,
+        numbered.duration_seconds,
+        numbered.sent_at,
+        numbered.attributes,
+        numbered.message_hash,
+        hash(numbered.conversation_source, numbered.effective_conversation_id) as conversation_hash,
+        numbered.row_version,
+    from numbered
+    {% if is_incremental() %}semi join changed using (message_hash){% endif %}
+),
+
+final as (
+    select * from described
+    {{ gone('message_hash') }}
 )
 
 select * from final

@@ -1,12 +1,29 @@
+{{ config(
+    materialized='incremental', incremental_strategy='delete+insert', unique_key='conversation_hash',
+    post_hook='{{ forget_gone() }}'
+) }}
+
 with
 
+versioned as materialized (
+    select conversation_hash, hash(sum(row_version), count(*)) as row_version,
+    from {{ ref('int_communications') }}
+    group by conversation_hash
+),
+
+{{ changed('conversation_hash') }},
+
 messages as (
-    select * from {{ ref('int_communications') }}
+    select *
+    from {{ ref('int_communications') }}
+    {% if is_incremental() %}semi join changed using (conversation_hash){% endif %}
 ),
 
 counted as (
     select
         conversation_key,
+        min(conversation_hash) as conversation_hash,
+        hash(sum(row_version), count(*)) as row_version,
         min({
             'sent_at': coalesce(sent_at, 'infinity'::timestamptz),
             'communication_key': communication_key,
@@ -52,7 +69,7 @@ replies as (
     group by messages.conversation_key
 ),
 
-final as (
+summed as (
     select
         counted.* exclude (opening, closing),
         counted.opening.source_name,
@@ -66,6 +83,11 @@ final as (
         replies.first_reply_at,
     from counted
     left join replies using (conversation_key)
+),
+
+final as (
+    select * from summed
+    {{ gone('conversation_hash') }}
 )
 
 select * from final

@@ -1,3 +1,8 @@
+{{ config(
+    materialized='incremental', incremental_strategy='delete+insert', unique_key='conversation_hash',
+    post_hook='{{ forget_gone() }}'
+) }}
+
 {% set goodbye = "to_minutes(" ~ var('goodbye_minutes') ~ ")" %}
 
 with
@@ -34,9 +39,12 @@ messages as (
     select * from {{ ref('int_conversation_messages') }}
 ),
 
-united as (
+united as not materialized (
     select
         conversation_key,
+        coalesce(messages.conversation_hash, hash(cases.source_name, cases.conversation_id)) as conversation_hash,
+        cases.row_hash as case_version,
+        messages.row_version as messages_version,
         coalesce(cases.source_name, messages.source_name) as source_name,
         coalesce(cases.conversation_id, messages.conversation_id) as conversation_id,
         coalesce(cases.customer_key, messages.customer_key) as customer_key,
@@ -76,19 +84,46 @@ united as (
 ),
 
 -- A call or a visit is answered while it happens, unless its status says nobody took it.
-spoken as (
+spoken as not materialized (
     select
-        *,
+        united.*,
+        settings.as_of,
+        settings.unanswered_days,
         channel in ('phone', 'in_person')
         and coalesce(status_word, '') not in {{ unanswered_words() }}
         and coalesce(talk_seconds, handle_seconds, 1) > 0 as is_answered_call,
         greatest(last_outbound_at, replied_at) as our_last_at,
     from united
+    cross join settings
+),
+
+-- Time passes without a word, and a conversation closes by that: so it is part of the version.
+numbered as not materialized (
+    select
+        *,
+        our_last_at + to_days(unanswered_days) <= as_of as is_silent,
+        hash(
+            conversation_key, case_version, messages_version, customer_key, agent_key, channel, unanswered_days,
+            our_last_at + to_days(unanswered_days) <= as_of
+        ) as row_version,
+    from spoken
+),
+
+versioned as materialized (
+    select conversation_hash, row_version from numbered
+),
+
+{{ changed('conversation_hash') }},
+
+chosen as (
+    select *
+    from numbered
+    {% if is_incremental() %}semi join changed using (conversation_hash){% endif %}
 ),
 
 judged as (
     select
-        spoken.*,
+        chosen.*,
         case
             when coalesce(closed_at_source, ended_at) is not null then coalesce(closed_at_source, ended_at)
             when status_word in {{ open_words() }} then null
@@ -101,7 +136,7 @@ judged as (
                     + to_seconds(coalesce(talk_seconds, handle_seconds, 0)::double)
             when
                 our_last_at >= coalesce(last_inbound_at, our_last_at)
-                and our_last_at + to_days(settings.unanswered_days) <= settings.as_of
+                and is_silent
                 then our_last_at
         end as closed_at,
         coalesce(closed_at_source, ended_at) is not null
@@ -111,9 +146,7 @@ judged as (
             and (has_case_survey or has_message_survey or is_answered_call and coalesce(last_at, opened_at) is null)
         ) as is_closed_anyway,
         coalesce(closed_at_source, first_ended_at) as first_closed_at,
-        settings.unanswered_days,
-    from spoken
-    cross join settings
+    from chosen
 ),
 
 -- Reopened: the customer wrote again after the close, or after our silence had closed it.
@@ -176,7 +209,7 @@ closed as (
     left join reopenings using (conversation_key)
 ),
 
-final as (
+described as (
     select
         conversation_key,
         customer_key,
@@ -211,7 +244,15 @@ final as (
         last_at,
         coalesce(closed_at, greatest(last_at, replied_at), opened_at) as occurred_at,
         attributes,
+        conversation_hash,
+        messages_version,
+        row_version,
     from closed
+),
+
+final as (
+    select * from described
+    {{ gone('conversation_hash') }}
 )
 
 select * from final

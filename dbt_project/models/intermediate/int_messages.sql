@@ -85,6 +85,7 @@ communications as (
         sent_at,
         extracted_at,
         attributes,
+        row_hash,
     from addressed
 ),
 
@@ -139,6 +140,7 @@ email_messages as (
         sent_at,
         extracted_at,
         attributes,
+        row_hash,
     from mails
 ),
 

@@ -27,9 +27,11 @@ edges as (
     select other, one from pairs
 ),
 
--- The smallest number spreads along the edges until nothing changes.
+-- The smallest number spreads along the edges until nothing changes; after the first step most
+-- customers are done.
 groups (point_number, first_point) using key (point_number) as (
-    select one, one from edges
+    select one, least(one, min(other)) from edges
+    group by one
     union
     select known.point_number, min(groups.first_point)
     from groups

@@ -1,0 +1,34 @@
+{# Models that remember. What such a model made of its inputs stays until they change: every key has a
+   version, the hash of all that went into it, and a build makes only the keys whose version differs.
+   Versions are compared as sets, so that a build that was killed half-way, a late row, a correction or
+   a deletion needs no care of its own, and a full refresh gives the same rows.
+
+   The caller has a CTE `versioned` (key, row_version) of all keys there are now. #}
+{% macro changed(key) -%}
+known as (
+    {%- if is_incremental() %}
+    select {{ key }}, row_version from {{ this }}
+    {%- else %}
+    select {{ key }}, row_version from versioned where false
+    {%- endif %}
+),
+
+changed as (
+    select {{ key }} from versioned anti join known using ({{ key }}, row_version)
+    union
+    select {{ key }} from known anti join versioned using ({{ key }}, row_version)
+)
+{%- endmacro %}
+
+{# After the rows of a remembering model: a row of nothing but its key for each key that is gone, which
+   dbt's delete+insert then takes out with the old row. `forget_gone` removes it again. #}
+{% macro gone(key) -%}
+    {% if is_incremental() -%}
+    union all by name
+    select changed.{{ key }} from changed anti join versioned using ({{ key }})
+    {%- endif %}
+{%- endmacro %}
+
+{% macro forget_gone() %}
+    {%- if is_incremental() -%} delete from {{ this }} where row_version is null {%- endif -%}
+{% endmacro %}

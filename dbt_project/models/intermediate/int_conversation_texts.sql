@@ -1,0 +1,51 @@
+{{ config(
+    materialized='incremental', incremental_strategy='delete+insert', unique_key='conversation_hash',
+    post_hook='{{ forget_gone() }}'
+) }}
+
+with
+
+conversations as (
+    select conversation_key, conversation_hash, occurred_at, hash(messages_version, occurred_at) as row_version,
+    from {{ ref('int_conversations') }}
+    where messages_version is not null
+),
+
+versioned as (
+    select conversation_hash, row_version from conversations
+),
+
+{{ changed('conversation_hash') }},
+
+chosen as (
+    select *
+    from conversations
+    {% if is_incremental() %}semi join changed using (conversation_hash){% endif %}
+),
+
+-- Only what was known when the conversation closed, for that is when the prediction is made.
+described as (
+    select
+        chosen.conversation_key,
+        chosen.conversation_hash,
+        chosen.row_version,
+        count(messages.communication_key) filter (where messages.direction = 'inbound') as n_inbound,
+        count(messages.communication_key) filter (where messages.direction = 'outbound') as n_outbound,
+        string_agg(messages.text_masked, chr(10) order by messages.sent_at, messages.communication_key)
+        filter (where messages.direction = 'inbound') as text,
+    from chosen
+    left join {{ ref('int_communications') }} as messages
+        on
+            chosen.conversation_hash = messages.conversation_hash
+            and chosen.conversation_key = messages.conversation_key
+            and not messages.is_auto_reply
+            and (messages.sent_at <= chosen.occurred_at or messages.sent_at is null)
+    group by chosen.conversation_key, chosen.conversation_hash, chosen.row_version
+),
+
+final as (
+    select * from described
+    {{ gone('conversation_hash') }}
+)
+
+select * from final
