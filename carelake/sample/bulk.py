@@ -221,6 +221,7 @@ def write_bulk(
     target: Path,
     rows: int,
     seed: int = 7,
+    after: int = 0,
     progress: Callable[[str, float], None] | None = None,
 ) -> BulkSummary:
     """Write plain CSV and JSON lines to `target/bulk/`, and a `sources.yml` for them.
@@ -232,6 +233,8 @@ def write_bulk(
         target: folder to write to.
         rows: records in all files together, at least 100.
         seed: which rows.
+        after: rows that an earlier call wrote; these come after them, in files of their own, and
+            speak of the same customers.
         progress: called with a label and the share done, 0 to 1.
 
     Raises:
@@ -241,20 +244,23 @@ def write_bulk(
         raise ValueError("bulk needs at least 100 rows")
     tell = progress or (lambda _label, _share: None)
     folder = target / "bulk"
-    make_room(target, "bulk/messages-0001.csv", ("bulk",))
-    folder.mkdir()
-    counts = {table.source: int(rows * table.share) for table in _TABLES}
-    counts["bulk_messages"] += rows - sum(counts.values())
+    if not after:
+        make_room(target, "bulk/messages-0001.csv", ("bulk",))
+        folder.mkdir()
+    starts, counts = _counts(after), _counts(rows)
+    customers = starts["bulk_customers"] or counts["bulk_customers"]
     written = n_bytes = 0
     with duckdb.connect() as connection:
         connection.execute("set enable_progress_bar = false")
         for table in _TABLES:
-            count = counts[table.source]
-            for number, first in enumerate(range(0, count, CHUNK), start=1):
-                last = min(count, first + CHUNK)
+            start = starts[table.source]
+            end = start + counts[table.source]
+            present = len(list(folder.glob(table.file.replace("{:04d}", "*"))))
+            for number, first in enumerate(range(start, end, CHUNK), start=present + 1):
+                last = min(end, first + CHUNK)
                 path = folder / table.file.format(number)
                 tell(path.name, written / rows)
-                _copy(connection, table, path, first, last, seed, counts["bulk_customers"])
+                _copy(connection, table, path, first, last, seed, customers)
                 written += last - first
                 n_bytes += path.stat().st_size
     (target / "sources.yml").write_text(_SOURCES, encoding="utf-8", newline="\n")
@@ -263,6 +269,12 @@ def write_bulk(
     )
     tell("done", 1.0)
     return BulkSummary(target, counts, n_bytes)
+
+
+def _counts(rows: int) -> dict[str, int]:
+    counts = {table.source: int(rows * table.share) for table in _TABLES}
+    counts["bulk_messages"] += rows - sum(counts.values())
+    return counts
 
 
 def _copy(

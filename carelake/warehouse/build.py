@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import os
 import shutil
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from carelake.errors import RunFailed
 from carelake.settings import PROJECT, Context, Home
 from carelake.warehouse.connection import connect, literal, read_pepper, write_lock
 from carelake.warehouse.fingerprint import relation_fingerprint
+from carelake.warehouse.recorded import get_state, set_state
 
 LAYERS = {
     "features": ["path:models/staging", "path:models/intermediate", "path:models/features"],
@@ -24,6 +27,7 @@ LAYERS = {
 """What dbt selects; the scores come in between."""
 FEATURES = {"conversations": "features_conversations", "customers": "features_customers"}
 KEPT_FEATURE_FOLDERS = 3
+RECIPE = "derived_recipe"
 
 
 @dataclass(frozen=True)
@@ -47,16 +51,16 @@ def build(ctx: Context, layer: str, *, full_refresh: bool = False) -> BuildResul
     arguments = ["build", "--indirect-selection", "buildable", "--select", *LAYERS[layer]]
     # unit tests prove the SQL, not the data: the test suite runs them
     arguments += ["--exclude-resource-type", "unit_test"]
-    arguments += ["--full-refresh"] if full_refresh else []
     with write_lock(ctx.home, f"build {layer}"):
+        recipe = _recipe(ctx)
+        if full_refresh or _built_by(ctx.home) != recipe:
+            arguments.append("--full-refresh")
         results = _invoke(ctx, arguments)
+        _raise_on_failure(ctx, results)
+        if layer == "features":
+            with connect(ctx.home) as con:
+                set_state(con, RECIPE, recipe)
     nodes = [(r.node.resource_type, r.node.name, r) for r in results]
-    failed = [(name, r.message) for _, name, r in nodes if r.status in ("error", "fail")]
-    if failed:
-        name, message = failed[0]
-        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-        lines = [line.strip() for line in str(message).splitlines() if line.strip()]
-        raise RunFailed(f"dbt: {name}: {' '.join(lines[:3])}{more}; log: {ctx.home.dbt / 'logs'}")
     timed = sorted(((name, r.execution_time) for _, name, r in nodes), key=lambda t: -t[1])
     return BuildResult(
         layer,
@@ -65,6 +69,35 @@ def build(ctx: Context, layer: str, *, full_refresh: bool = False) -> BuildResul
         n_warnings=sum(r.status == "warn" for _, _, r in nodes),
         slowest=timed[:5],
     )
+
+
+def _raise_on_failure(ctx: Context, results: list[Any]) -> None:
+    failed = [(r.node.name, r.message) for r in results if r.status in ("error", "fail")]
+    if failed:
+        name, message = failed[0]
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        lines = [line.strip() for line in str(message).splitlines() if line.strip()]
+        raise RunFailed(f"dbt: {name}: {' '.join(lines[:3])}{more}; log: {ctx.home.dbt / 'logs'}")
+
+
+def _recipe(ctx: Context) -> str:
+    """Digest of all that decides what a model makes of the same raw rows.
+
+    Models that remember compare their inputs only; under another recipe they begin anew. DuckDB is
+    part of it because its `hash` may differ from version to version.
+    """
+    said = (ctx.settings.model_dump_json(), ctx.sources.model_dump_json())
+    versions = (duckdb.__version__, version("phonenumbers"), version("dbt-duckdb"))
+    digest = hashlib.sha256(repr((said, versions)).encode())
+    for path in sorted((PROJECT / "dbt_project").rglob("*")):
+        if path.suffix in (".sql", ".yml"):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _built_by(home: Home) -> str | None:
+    with connect(home) as con:
+        return get_state(con, RECIPE)
 
 
 def docs(ctx: Context) -> Path:

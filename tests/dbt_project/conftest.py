@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import os
 import random
@@ -21,6 +22,7 @@ from carelake.warehouse.schema import create_recorded_tables
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 PEPPER = "a pepper for tests"
 Row = dict[str, Any]
+_clock = itertools.count()
 
 
 @dataclass
@@ -100,13 +102,39 @@ def _write_batch(con: duckdb.DuckDBPyConnection, batch: Batch, sequence: int) ->
         "batch_seq": sequence, "batch_id": batch.batch_id, "source_name": batch.source,
         "entity": batch.table, "extracted_at": batch.extracted_at, "n_physical": count,
         "n_raw": count, "n_structural_rejects": 0, "status": batch.status,
+        "loaded_at": f"2024-08-01 00:00:{next(_clock) % 60:02d}+00",
     })  # fmt: skip
+    _write_rows(con, batch, sequence)
+
+
+def _write_rows(con: duckdb.DuckDBPyConnection, batch: Batch, sequence: int) -> None:
     for number, row in enumerate(batch.rows, start=1):
         _insert(con, f"raw.{batch.table}", {
             **row, "source_name": batch.source, "batch_id": batch.batch_id, "batch_seq": sequence,
             "extracted_at": batch.extracted_at, "file_name": batch.file, "row_number": number,
             "extra": json.dumps({}),
         })  # fmt: skip
+
+
+def load_batch(con: duckdb.DuckDBPyConnection, batch: Batch, *, again: bool = False) -> None:
+    """Add a batch after the others, or, `again`, put other rows in its place as a replay does."""
+    if not again:
+        last = con.execute("select max(batch_seq) from ops.ledger").fetchone()
+        _write_batch(con, batch, int(last[0]) + 1 if last else 1)
+        return
+    known = con.execute(
+        "select batch_seq, source_name, extracted_at::varchar from ops.ledger where batch_id = ?",
+        [batch.batch_id],
+    ).fetchone()
+    assert known is not None
+    batch.source, batch.extracted_at = known[1], known[2]
+    con.execute(f"delete from raw.{batch.table} where batch_id = ?", [batch.batch_id])
+    _write_rows(con, batch, known[0])
+    con.execute(
+        "update ops.ledger set n_raw = ?, n_physical = ?, loaded_at = loaded_at + interval 1 hour "
+        "where batch_id = ?",
+        [len(batch.rows), len(batch.rows), batch.batch_id],
+    )
 
 
 def _insert(con: duckdb.DuckDBPyConnection, table: str, row: Row) -> None:

@@ -24,23 +24,31 @@ chosen as (
 ),
 
 -- Only what was known when the conversation closed, for that is when the prediction is made.
+known_messages as (
+    select
+        messages.conversation_key,
+        count(*) filter (where messages.direction = 'inbound') as n_inbound,
+        count(*) filter (where messages.direction = 'outbound') as n_outbound,
+        string_agg(messages.text_masked, chr(10) order by messages.sent_at, messages.communication_key)
+        filter (where messages.direction = 'inbound') as text,
+    from {{ ref('int_communications') }} as messages
+    inner join chosen using (conversation_key)
+    where
+        not messages.is_auto_reply
+        and (messages.sent_at <= chosen.occurred_at or messages.sent_at is null)
+    group by messages.conversation_key
+),
+
 described as (
     select
         chosen.conversation_key,
         chosen.conversation_hash,
         chosen.row_version,
-        count(messages.communication_key) filter (where messages.direction = 'inbound') as n_inbound,
-        count(messages.communication_key) filter (where messages.direction = 'outbound') as n_outbound,
-        string_agg(messages.text_masked, chr(10) order by messages.sent_at, messages.communication_key)
-        filter (where messages.direction = 'inbound') as text,
+        coalesce(known_messages.n_inbound, 0) as n_inbound,
+        coalesce(known_messages.n_outbound, 0) as n_outbound,
+        known_messages.text,
     from chosen
-    left join {{ ref('int_communications') }} as messages
-        on
-            chosen.conversation_hash = messages.conversation_hash
-            and chosen.conversation_key = messages.conversation_key
-            and not messages.is_auto_reply
-            and (messages.sent_at <= chosen.occurred_at or messages.sent_at is null)
-    group by chosen.conversation_key, chosen.conversation_hash, chosen.row_version
+    left join known_messages using (conversation_key)
 ),
 
 final as (
