@@ -87,15 +87,17 @@ def _ours(source: Source, ours: str, find: _Finder) -> str:
     found = find(theirs) if theirs is not None else None
     if found is None:
         return literal(source.constants.get(ours))
-    text = f"nullif(trim({found}), '')"
+    # the rest stays as the source wrote it, staging trims it: trimming Unicode is dear
+    decides = source.values.get(ours) or ours in source.constants or ours in TIME_COLUMNS
+    text = f"nullif(trim({found}), '')" if decides else f"nullif({found}, '')"
     if ours in source.constants:
         text = f"coalesce({text}, {literal(source.constants[ours])})"
     if source.values.get(ours):
         text = _case(text, source.values[ours])
     if ours.endswith("_id") or ours == "in_reply_to":
         # tools that read a number column with gaps write its ids as 1234.0
-        whole = f"regexp_replace({text}, '^(\\d+)\\.0$', '\\1')"
-        text = f"case when ends_with({text}, '.0') then {whole} else {text} end"
+        whole = f"regexp_replace(trim({text}), '^(\\d+)\\.0$', '\\1')"
+        text = f"case when ends_with({text}, '.0') or ends_with({text}, ' ') then {whole} else {text} end"
     if ours in TIME_COLUMNS:
         text = time_text(text, source.time_formats(ours), source.timezone)
     return text
@@ -128,7 +130,13 @@ def time_text(text: str, formats: list[str], timezone: str) -> str:
                  when regexp_matches({text}, '(Z|z|[+-]\\d\\d:?\\d\\d)$')
                      then try_cast({text} as timestamptz) end,
             timezone({zone}, try_cast({text} as timestamp)))"""
-    return f"coalesce(strftime(timezone('UTC', {moment}), '{ISO}'), {text})"
+    full = f"coalesce(strftime(timezone('UTC', {moment}), '{ISO}'), {text})"
+    if formats or timezone.upper() != "UTC":
+        return full
+    # what most files hold, 2024-01-31 10:00:00 with a blank or T, needs no looking for an offset
+    plain = f"strftime(try_cast({text} as timestamp), '{ISO}')"
+    return f"""case when length({text}) = 19 and {text}[17] = ':' and {text}[5] = '-'
+        then coalesce({plain}, {text}) else {full} end"""
 
 
 def _object(members: dict[str, str | None]) -> str:

@@ -257,7 +257,7 @@ class Reader:
 
     def _records(self) -> Incoming:
         """Rows of `carelake_records` that are JSON objects; the others are rejects."""
-        blank = "trim(coalesce(__json, '')) = ''"
+        blank = "(not starts_with(__json, '{') and trim(__json) = '' or __json is null)"
         found = self.con.execute(f"select exists(from carelake_records where {blank})").fetchone()
         if found and found[0]:
             self.con.execute(f"delete from carelake_records where {blank}")
