@@ -56,7 +56,10 @@ def build(ctx: Context, layer: str, *, full_refresh: bool = False) -> BuildResul
         name, message = failed[0]
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         lines = [line.strip() for line in str(message).splitlines() if line.strip()]
-        raise RunFailed(f"dbt: {name}: {' '.join(lines[:3])}{more}; log: {ctx.home.dbt / 'logs'}")
+        raise RunFailed(
+            f"dbt: {name}: {' '.join(lines[:3])}{more}; log: {ctx.home.dbt / 'logs'}",
+            public=f"dbt: {name} failed{more}",
+        )
     timed = sorted(((name, r.execution_time) for _, name, r in nodes), key=lambda t: -t[1])
     return BuildResult(
         layer,

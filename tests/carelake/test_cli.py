@@ -54,7 +54,7 @@ def test_help_imports_nothing_heavy_and_takes_no_longer_than_typer_itself() -> N
 def test_every_command_has_help_with_an_example(env: dict[str, str]) -> None:
     commands = [
         ["init"], ["sample"], ["extract"], ["load"], ["build"], ["score"], ["train"], ["check"],
-        ["publish"], ["rollback"], ["run"], ["status"], ["sql"], ["fingerprint"], ["followup", "plan"],
+        ["publish"], ["rollback"], ["run"], ["rebuild"], ["status"], ["sql"], ["fingerprint"], ["followup", "plan"],
         ["quarantine", "list"], ["quarantine", "show"], ["quarantine", "replay"],
         ["batch", "release"], ["batch", "discard"],
     ]  # fmt: skip
