@@ -176,7 +176,8 @@ def write_ops(con: duckdb.DuckDBPyConnection, home: Home) -> None:
             con.execute(f"create table ops_out.extracts as from read_json({attempts})")
         else:
             con.execute(
-                "create table ops_out.extracts (source varchar, outcome varchar, message varchar, at timestamp)"
+                "create table ops_out.extracts "
+                '(source varchar, outcome varchar, message varchar, "at" timestamp)'
             )
     finally:
         con.execute("detach ops_out")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,10 @@ from tests.commands import carelake, rows
 from tests.conftest import SampleRun
 
 DISPOSITIONS = {"good": "staged", "broken": "rejected"}
+STATUS_COLUMNS = {
+    "good": "staged", "broken": "rejected", "duplicate": "duplicates", "superseded": "superseded",
+    "deleted": "deleted",
+}  # fmt: skip
 
 
 def truth(run: SampleRun, name: str) -> list[dict[str, Any]]:
@@ -71,6 +75,23 @@ def test_every_other_record_has_the_disposition_it_was_made_with(
         if expected.get(key) != found.get(key)
     }
     assert not different, list(different.items())[:5]
+
+
+def test_status_accounts_for_every_record_as_it_was_made(sample_run: SampleRun) -> None:
+    expected: dict[str, Counter[str]] = defaultdict(Counter)
+    for made in truth(sample_run, "rows"):
+        column = "rejects" if made["stage"] == "load" else STATUS_COLUMNS[made["disposition"]]
+        expected[made["source"]][column] += 1
+    state = json.loads(carelake("status", "--format", "json", env=sample_run.environment).stdout)
+    accounts = {account["source"]: account for account in state["accounts"]}
+    assert accounts.keys() == expected.keys()
+    for source, counts in expected.items():
+        account = accounts[source]
+        found = {name: account[name] for name in ("rejects", *STATUS_COLUMNS.values())}
+        assert {name: n for name, n in found.items() if n} == counts, source
+        assert account["records"] == counts.total()
+        assert account["raw"] == counts.total() - counts["rejects"]
+        assert (account["held"], account["waiting"], account["closes"]) == (0, 0, "✓")
 
 
 def in_the_vault(kind: str, value: str) -> str:
