@@ -111,7 +111,9 @@ def quarantine_show(
             continue
         where = f"line {record.line}" if record.line else f"record {record.row}"
         typer.echo(f"{record.source} · {record.batch_id} · {record.file} · {where}")
-        typer.echo(f"  {record.reason}\n  {record.text[:300]}")
+        typer.echo(f"  {record.reason}")
+        if record.text:
+            typer.echo(f"  {record.text[:300]}")
     typer.echo(f"{len(found)} shown; after a mend: `carelake quarantine replay`")
 
 

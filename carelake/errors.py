@@ -10,9 +10,21 @@ class CarelakeError(Exception):
 
 
 class RunFailed(CarelakeError):
-    """The configuration was fine, the run was not. Exit code 1."""
+    """The configuration was fine, the run was not. Exit code 1.
+
+    Attributes:
+        public: the reason as every reader of the marts may know it, without values and paths.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, *, public: str | None = None) -> None:
+        super().__init__(message)
+        self.public = public
+
+
+class WriterBusy(RunFailed):
+    """Another process has the warehouse, and kept it."""
 
 
 class ConfigError(CarelakeError):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from carelake.errors import CarelakeError, RunFailed
+from carelake.errors import CarelakeError, RunFailed, WriterBusy
 from carelake.progress import Progress
 from carelake.settings import Context, Home, Settings, prepare_environment
 from carelake.source_list import SourceList, source_list_path
@@ -106,13 +106,14 @@ def load(ctx: Context, progress: Progress, sources: list[str] | None = None) -> 
 def has_news(ctx: Context, progress: Progress) -> StepResult:
     """Whether a build would give anything else than what was published last."""
     from carelake.warehouse import recorded
+    from carelake.warehouse.banner import read_banner
     from carelake.warehouse.connection import connect, write_lock
     from carelake.warehouse.publish import current_version
 
     with write_lock(ctx.home, "has_news", say=progress.say), connect(ctx.home) as con:
         recorded.record_decisions(con, ctx.home.decisions)
         is_new = recorded.has_news(con, ctx)
-    if is_new or current_version(ctx.home) is None:
+    if is_new or current_version(ctx.home) is None or read_banner(ctx.home):
         return StepResult("has_news", "done", summary="there is something to build")
     return StepResult("has_news", "nothing_new", summary="nothing new since the last publication")
 
@@ -157,7 +158,8 @@ def check(
     result.summary = f"{passed} passed, {len(warned)} warnings, {len(blocking)} blocking"
     result.details = {"warnings": [_reason(r) for r in warned], "held": reasons}
     if blocking and layer != "raw":
-        raise RunFailed(f"gate {layer}: {_reason(blocking[0])}; what was published before stays")
+        why = f"gate {layer}: {_reason(blocking[0])}"
+        raise RunFailed(f"{why}; what was published before stays", public=why)
     return result
 
 
@@ -278,6 +280,14 @@ def publish(ctx: Context, progress: Progress, *, release: bool = False) -> StepR
     return result
 
 
+def drop_derived(ctx: Context, progress: Progress) -> StepResult:
+    """Drop all that dbt built; what is recorded stays, and the build that follows begins anew."""
+    from carelake.warehouse.rebuild import drop_derived as drop
+
+    n_tables = drop(ctx)
+    return StepResult("drop_derived", rows=n_tables, summary=f"{n_tables} tables dropped")
+
+
 STEPS: dict[str, Callable[..., StepResult]] = {
     "extract": extract,
     "load": load,
@@ -290,6 +300,7 @@ STEPS: dict[str, Callable[..., StepResult]] = {
     "plan_follow_ups": plan_follow_ups,
     "check_marts": lambda ctx, progress: check(ctx, progress, "marts"),
     "publish": publish,
+    "drop_derived": drop_derived,
 }
 BUILD_STEPS = (
     "check_batches", "build_features", "score", "build_marts", "plan_follow_ups", "check_marts",
@@ -303,13 +314,13 @@ def perform(ctx: Context, name: str, progress: Progress, **options: Any) -> Step
     began = time.monotonic()
     try:
         result = STEPS[name](ctx, progress, **options)
+    except WriterBusy:  # what it could not have, it cannot write in
+        raise
     except CarelakeError as error:
-        _record(
-            ctx,
-            name,
-            started,
-            StepResult(name, "failed", seconds=time.monotonic() - began, summary=str(error)),
-        )
+        seconds = time.monotonic() - began
+        _record(ctx, name, started, StepResult(name, "failed", seconds=seconds, summary=str(error)))
+        if name in BUILD_STEPS:
+            _tell_readers(ctx, name, error)
         raise
     result.seconds = round(time.monotonic() - began, 2)
     _record(ctx, name, started, result)
@@ -338,6 +349,15 @@ def _record(ctx: Context, name: str, started: dt.datetime, result: StepResult) -
             recorded.write_ops(con, ctx.home)
 
 
+def _tell_readers(ctx: Context, name: str, error: CarelakeError) -> None:
+    """Put a banner on what is published: a step of the build failed, so it grows old."""
+    from carelake.warehouse.banner import raise_banner, read_banner
+
+    public = getattr(error, "public", None)
+    if public or not read_banner(ctx.home):
+        raise_banner(ctx, public or f"{name} failed; `carelake status` says why")
+
+
 def run_step(name: str, *, run_id: str | None = None, **options: Any) -> dict[str, Any]:
     """One step for a DAG task: plain values in and out.
 
@@ -355,8 +375,13 @@ def run_step(name: str, *, run_id: str | None = None, **options: Any) -> dict[st
     }
 
 
-def run_all(ctx: Context, progress: Progress, sources: list[str] | None = None) -> list[StepResult]:
+def run_all(
+    ctx: Context, progress: Progress, sources: list[str] | None = None, *, anew: bool = False
+) -> list[StepResult]:
     """All steps in order; the build is left out when there is nothing new.
+
+    Args:
+        anew: rebuild what is derived from what is recorded, instead of bringing in what is new.
 
     Raises:
         RunFailed: a step failed; what was published before stays.
@@ -370,10 +395,13 @@ def run_all(ctx: Context, progress: Progress, sources: list[str] | None = None) 
         done.append(result)
         return result
 
-    step("extract", sources=sources)
-    step("load", sources=sources)
-    if step("has_news").outcome == "nothing_new":
-        return done
+    if anew:
+        step("drop_derived")
+    else:
+        step("extract", sources=sources)
+        step("load", sources=sources)
+        if step("has_news").outcome == "nothing_new":
+            return done
     for name in BUILD_STEPS:
         step(name)
     return done

@@ -1,4 +1,4 @@
-"""`carelake status`: what is published, how fresh each source is, what the last run did."""
+"""`carelake status`: what is published, where every record went, what the last run did."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 
 from carelake.errors import RunFailed
+from carelake.reports.accounts import ACCOUNT, ACCOUNTS, BATCHES, closes
 from carelake.settings import Context, Home
 
 
@@ -15,7 +16,8 @@ def read_status(home: Home) -> dict[str, Any]:
     """The state of a home, from `ops.duckdb` and the published folder; reads nothing private.
 
     Returns:
-        `published`, `sources` (one row per source), `last_run` (one row per step) and `blocked`.
+        `published`, `blocked`, `sources` and `accounts` (one row per source), `batches` (those held,
+        waiting or decided on by a person) and `last_run` (one row per step).
 
     Raises:
         RunFailed: nothing ran in this home yet.
@@ -29,10 +31,14 @@ def read_status(home: Home) -> dict[str, Any]:
             # newer than the table: a source that gave nothing starts no build
             files = str(attempts / "*.json").replace("'", "''")
             con.execute(f"create temp view extracts as from read_json('{files}')")
+        if not _value(con, "select 1 from duckdb_tables() where table_name = 'source_runs'"):
+            con.execute(NOTHING_BUILT)
         return {
             "published": _published(home),
             "blocked": _value(con, "select value from state where key = 'publish_blocked'") or None,
             "sources": _rows(con, SOURCES),
+            "accounts": [{**row, "closes": closes(row)} for row in _rows(con, ACCOUNTS)],
+            "batches": _rows(con, BATCHES),
             "last_run": _rows(con, LAST_RUN),
         }
 
@@ -56,6 +62,10 @@ SOURCES = """
     )
     select * from final order by source
 """
+NOTHING_BUILT = """
+    create temp table source_runs as select null::varchar as batch_id, 0 as n_staged, 0 as n_rejected,
+        0 as n_duplicates, 0 as n_superseded, 0 as n_deleted, 0 as n_held where false
+"""
 LAST_RUN = """
     with last as (select run_id from steps order by started_at desc limit 1),
     final as (
@@ -68,8 +78,6 @@ LAST_RUN = """
 
 def print_status(ctx: Context, *, as_json: bool = False) -> None:
     """Print a home's state as tables, or as JSON."""
-    from carelake.reports.tables import print_rows
-
     state = read_status(ctx.home)
     if as_json:
         print(json.dumps(state, ensure_ascii=False, indent=1, default=str))
@@ -80,15 +88,43 @@ def print_status(ctx: Context, *, as_json: bool = False) -> None:
     else:
         kept = f"{published['kept']} kept"
         print(f"published version {published['version']} ({kept}) · {published['file']}")
+    if published["banner"]:
+        print(f"readers are told: {published['banner']}")
     if published["held"]:
         print(f"publishing is held: {published['held']}; end it with `carelake publish --release`")
     if state["blocked"]:
         print(f"publishing is stopped by a gate: {state['blocked']}")
-    for title, key in (("sources", "sources"), ("last run", "last_run")):
-        rows = state[key]
-        print(f"\n{title}")
-        if rows:
-            print_rows(list(rows[0]), [list(row.values()) for row in rows])
+    _print_sources(state)
+    if state["batches"]:
+        _print("batches held, waiting or decided on by a person", state["batches"])
+        if any(batch["state"] == "held" for batch in state["batches"]):
+            print("decide with `carelake batch release BATCH` or `carelake batch discard BATCH`")
+    _print("last run", state["last_run"])
+
+
+def _print_sources(state: dict[str, Any]) -> None:
+    """Freshness and account; what is nowhere is left out, so that the rest fits a terminal."""
+    sources = [dict(row) for row in state["sources"]]
+    for row in sources:
+        del row["loaded"], row["rejects"]  # they stand in the account
+        row["last_loaded"] = (row["last_loaded"] or "")[:19]
+    _print("sources", sources)
+    seldom = ("deleted", "held", "waiting")
+    accounts = state["accounts"]
+    shown = [n for n in ACCOUNT if n not in seldom or any(row[n] for row in accounts)]
+    rows = [{n: row[n] for n in ("source", *shown, "closes")} for row in accounts]
+    _print(
+        "where every record went: records = rejects + raw; raw = the sum of what follows it", rows
+    )
+
+
+def _print(title: str, rows: list[dict[str, Any]]) -> None:
+    from carelake.reports.tables import print_rows
+
+    print(f"\n{title}")
+    if rows:
+        names = list(rows[0])
+        print_rows(names, [list(row.values()) for row in rows], is_wide=len(names) > 8)
 
 
 def held_batches(home: Home) -> list[tuple[str, str]]:
@@ -102,6 +138,8 @@ def held_batches(home: Home) -> list[tuple[str, str]]:
 
 
 def _published(home: Home) -> dict[str, Any]:
+    from carelake.warehouse.banner import read_banner
+
     link = home.published / "current"
     hold = home.published / "HOLD"
     kept = [path for path in (home.published / "versions").glob("[0-9]*") if path.name.isdigit()]
@@ -110,6 +148,7 @@ def _published(home: Home) -> dict[str, Any]:
         "kept": len(kept),
         "file": str(link / "marts.duckdb"),
         "held": hold.read_text(encoding="utf-8").strip() if hold.exists() else None,
+        "banner": read_banner(home),
     }
 
 

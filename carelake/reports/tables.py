@@ -13,14 +13,20 @@ import duckdb
 from carelake.errors import ConfigError
 
 
-def print_rows(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows as an aligned table, numbers to the right."""
+def print_rows(
+    names: Sequence[str], rows: Iterable[Sequence[Any]], *, is_wide: bool = False
+) -> None:
+    """Print rows as an aligned table, numbers to the right.
+
+    Args:
+        is_wide: one space between columns, for a table that would not fit a terminal otherwise.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     rows = list(rows)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0 if is_wide else 1))
     for i, name in enumerate(names):
         numeric = bool(rows) and all(isinstance(r[i], int | float) or r[i] is None for r in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")

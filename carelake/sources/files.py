@@ -7,7 +7,9 @@ again when its bytes changed, whatever its times say.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
     with source_lock(landing, source.name):
         before = manifests(landing, source.name)
         cursor: dict[str, Any] = before[-1].cursor_after if before else {}
-        found = find_files(source, base)
+        found = _as_known(find_files(source, base), cursor.get("files", {}))
         if not found:
             return _nothing_found(source, base, before)
         unreadable = [name for name, path in found if not _readable(path)]
@@ -56,16 +58,28 @@ def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
 
 
 def find_files(source: Source, base: Path) -> list[tuple[str, Path]]:
-    """Files a source's glob finds, as (name relative to `base`, path), ordered by name."""
+    """Files a source's glob finds, as (name, path), ordered by name.
+
+    A name is relative to `base`; that of a file elsewhere to the folder the glob begins in, so that
+    names, and the ids made of them, do not depend on where that folder lies.
+    """
     root = Path(source.path).anchor
     pattern = str(Path(source.path).relative_to(root)) if root else source.path
     found = (Path(root) if root else base).glob(pattern)
-    named = {_name(path, base): path for path in found if path.is_file()}
-    return sorted(named.items())
+    start = _folder(source.path)
+    start = start if root and not start.is_relative_to(base) else base
+    return sorted((str(path.relative_to(start)), path) for path in found if path.is_file())
 
 
-def _name(path: Path, base: Path) -> str:
-    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
+def _folder(pattern: str) -> Path:
+    """The folder a glob begins in: what comes before its first wildcard."""
+    fixed = itertools.takewhile(lambda part: not set(part) & set("*?["), Path(pattern).parts[:-1])
+    return Path(*fixed)
+
+
+def _as_known(found: list[tuple[str, Path]], seen: Collection[str]) -> list[tuple[str, Path]]:
+    """Keep the names under which a home knows files from when they were named by their whole path."""
+    return [(str(path) if str(path) in seen else name, path) for name, path in found]
 
 
 def _readable(path: Path) -> bool:

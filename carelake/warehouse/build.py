@@ -77,7 +77,10 @@ def _raise_on_failure(ctx: Context, results: list[Any]) -> None:
         name, message = failed[0]
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         lines = [line.strip() for line in str(message).splitlines() if line.strip()]
-        raise RunFailed(f"dbt: {name}: {' '.join(lines[:3])}{more}; log: {ctx.home.dbt / 'logs'}")
+        raise RunFailed(
+            f"dbt: {name}: {' '.join(lines[:3])}{more}; log: {ctx.home.dbt / 'logs'}",
+            public=f"dbt: {name} failed{more}",
+        )
 
 
 def _recipe(ctx: Context) -> str:

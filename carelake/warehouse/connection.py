@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from carelake.errors import ConfigError, RunFailed
+from carelake.errors import ConfigError, RunFailed, WriterBusy
 from carelake.settings import Home
 
 _held: dict[str, int] = {}
@@ -62,8 +63,11 @@ def write_lock(
 
     The kernel frees an flock when its holder dies, so a killed run leaves no lock behind.
 
+    Args:
+        say: where to name the holder; standard error without, for nobody should wait unknowing.
+
     Raises:
-        RunFailed: another writer kept it for longer than `wait_seconds`.
+        WriterBusy: another writer kept it for longer than `wait_seconds`.
     """
     key = str(home.lock)
     if _held.get(key):
@@ -76,7 +80,7 @@ def write_lock(
     home.root.mkdir(parents=True, exist_ok=True)
     handle = os.open(home.lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _acquire(handle, home.lock, wait_seconds, say)
+        _acquire(handle, home.lock, wait_seconds, say or tell)
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose}
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(holder).encode(), 0)
@@ -90,21 +94,24 @@ def write_lock(
         os.close(handle)
 
 
-def _acquire(
-    handle: int, path: Path, wait_seconds: float, say: Callable[[str], None] | None
-) -> None:
+def _acquire(handle: int, path: Path, wait_seconds: float, say: Callable[[str], None]) -> None:
     deadline = time.monotonic() + wait_seconds
     told = False
     while True:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
-        if time.monotonic() > deadline:
-            raise RunFailed(f"{path}: still held by {_holder(handle)}; wait for it or stop it")
-        if say and not told:
+        if time.monotonic() >= deadline:
+            raise WriterBusy(f"{path}: still held by {_holder(handle)}; wait for it or stop it")
+        if not told:
             say(f"waiting for the warehouse, held by {_holder(handle)}")
             told = True
         time.sleep(0.1)
+
+
+def tell(text: str) -> None:
+    """One line for the person at the terminal, apart from what a command gives."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def _holder(handle: int) -> str:

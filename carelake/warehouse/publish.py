@@ -64,7 +64,8 @@ def publish(ctx: Context, *, release: bool = False) -> PublishResult:
         current = current_version(home)
         promoted = promoted_columns(ctx)
         state = {"fingerprint": fingerprint, "accounts": _accounts(con), "promoted": promoted}
-        if current is not None and _publication(home, current).items() >= state.items():
+        said = {} if current is None else publication(home, current)
+        if said.items() >= state.items() and not said.get("banner"):
             return PublishResult(False, current, f"nothing changed; version {current} stays")
         version = max([0, *versions(home)]) + 1
         folder = home.published / "versions" / f"{version:06d}"
@@ -81,10 +82,10 @@ def publish(ctx: Context, *, release: bool = False) -> PublishResult:
         _write_views(draft / "marts.duckdb", list(tables))
         _write_private(con, draft)
         _audit(draft / "marts.duckdb", excluded, fingerprint, tables)
-        _seal(draft)
+        seal(draft)
         draft.rename(folder)
-        _point_to(home, version)
-        _forget_old(home, ctx.settings.kept_versions)
+        point_to(home, version)
+        forget_old(home, ctx.settings.kept_versions)
         return PublishResult(
             True,
             version,
@@ -103,9 +104,7 @@ def rollback(ctx: Context) -> PublishResult:
     home = ctx.home
     with write_lock(home, "rollback"):
         current = current_version(home)
-        earlier = [
-            version for version in versions(home) if current is not None and version < current
-        ]
+        earlier = [] if current is None else _with_older_data(home, current)
         if not earlier:
             raise RunFailed(
                 "there is no earlier version to go back to; `carelake status` lists them"
@@ -114,7 +113,7 @@ def rollback(ctx: Context) -> PublishResult:
             f"rolled back from version {current} on {now_utc():%Y-%m-%d %H:%M} UTC\n",
             encoding="utf-8",
         )
-        _point_to(home, earlier[-1])
+        point_to(home, earlier[-1])
         return PublishResult(
             True, earlier[-1], f"version {earlier[-1]} is current; publishing is held, end it with "
             "`carelake publish --release`"
@@ -175,7 +174,8 @@ def _accounts(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     return [relation_fingerprint(con, f"marts.{name}", clock) for name in names]
 
 
-def _publication(home: Home, version: int) -> dict[str, Any]:
+def publication(home: Home, version: int) -> dict[str, Any]:
+    """What a version says of itself: its fingerprint, its `as_of`, and its banner if it has one."""
     path = home.published / "versions" / f"{version:06d}" / "publication.json"
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
@@ -258,7 +258,7 @@ def _write_meta(
 ) -> None:
     """What the file says of itself: its version, and the columns no fingerprint counts."""
     row = con.execute("select as_of from intermediate.int_as_of").fetchone()
-    publication = {
+    said = {
         "version": version,
         "published_at": now_utc().isoformat(),
         "as_of": row[0].isoformat() if row and row[0] else None,
@@ -275,12 +275,12 @@ def _write_meta(
                 con.execute("insert into out.meta.uncounted_columns values (?, ?)", [table, column])
         con.execute(
             "create table out.meta.publication as select ?::integer as version, "
-            "?::timestamptz as published_at, ?::timestamptz as as_of",
-            [version, publication["published_at"], publication["as_of"]],
+            "?::timestamptz as published_at, ?::timestamptz as as_of, null::varchar as banner",
+            [version, said["published_at"], said["as_of"]],
         )
     finally:
         con.execute("detach out")
-    (draft / "publication.json").write_text(json.dumps(publication, indent=1), encoding="utf-8")
+    (draft / "publication.json").write_text(json.dumps(said, indent=1), encoding="utf-8")
 
 
 def _write_views(path: Path, names: list[str]) -> None:
@@ -323,7 +323,8 @@ def _audit(
             raise RunFailed(f"audit: {name} differs from the warehouse; nothing was published")
 
 
-def _seal(draft: Path) -> None:
+def seal(draft: Path) -> None:
+    """Bring a draft to the disk and take the right to write from every file of it."""
     for path in draft.iterdir():
         handle = os.open(path, os.O_RDONLY)
         os.fsync(handle)
@@ -332,7 +333,7 @@ def _seal(draft: Path) -> None:
     draft.chmod(0o755)
 
 
-def _point_to(home: Home, version: int) -> None:
+def point_to(home: Home, version: int) -> None:
     """Swap the link that readers follow; a reader sees the old version or the new, never neither."""
     draft = home.published / ".current.part"
     draft.unlink(missing_ok=True)
@@ -343,8 +344,20 @@ def _point_to(home: Home, version: int) -> None:
         stable.symlink_to(Path("current") / "marts.duckdb")
 
 
-def _forget_old(home: Home, kept: int) -> None:
-    current = current_version(home)
-    for version in versions(home)[:-kept]:
-        if version != current:
-            shutil.rmtree(home.published / "versions" / f"{version:06d}", ignore_errors=True)
+def forget_old(home: Home, kept: int) -> None:
+    """Remove all but the newest versions.
+
+    One with a banner repeats the data of another: it counts for nothing, and goes when the one
+    after the next is there, so that a reader who is just opening it still finds it.
+    """
+    bannered = {v for v in versions(home) if publication(home, v).get("banner")}
+    plain = [version for version in versions(home) if version not in bannered]
+    old = {*plain[:-kept], *(bannered - set(versions(home)[-2:]))}
+    for version in old - {current_version(home)}:
+        shutil.rmtree(home.published / "versions" / f"{version:06d}", ignore_errors=True)
+
+
+def _with_older_data(home: Home, current: int) -> list[int]:
+    """Versions to go back to, oldest first: not those that only lack or bear a banner."""
+    data = publication(home, current).get("data_version", current)
+    return [v for v in versions(home) if v < data and not publication(home, v).get("banner")]

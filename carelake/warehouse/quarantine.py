@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
-from carelake.errors import ConfigError
+from carelake.errors import ConfigError, RunFailed
 from carelake.landing import manifests
 from carelake.settings import Context
 from carelake.warehouse.configuration import record_configuration
-from carelake.warehouse.connection import connect, has_table, write_lock
+from carelake.warehouse.connection import connect, has_table, literal, tell, write_lock
 from carelake.warehouse.load import BatchResult, load_batch
+from carelake.warehouse.published import marts_file, read_only
+from carelake.warehouse.recorded import write_ops
 from carelake.warehouse.schema import raw_columns, raw_tables
 
 
@@ -30,12 +34,15 @@ class Quarantined:
     text: str
 
 
-def summary(ctx: Context) -> list[tuple[str, str, str, int]]:
-    """Rows (source, stage, reason, count), most first."""
-    with write_lock(ctx.home, "quarantine list"), connect(ctx.home) as con:
+def summary(ctx: Context, say: Callable[[str], None] = tell) -> list[tuple[str, str, str, int]]:
+    """Rows (source, stage, reason, count), most first.
+
+    Args:
+        say: told how old the answer is when the warehouse is busy.
+    """
+    with _quarantined(ctx, say, with_text=False) as con:
         return con.execute(
-            f"""
-            with quarantined as ({_all(con, with_text=False)})
+            """
             select source_name, stage,
                 if(stage = 'held', reason, regexp_replace(reason, ': .*$', '')), count(*) as n
             from quarantined group by all order by n desc, 1, 2, 3
@@ -43,19 +50,66 @@ def summary(ctx: Context) -> list[tuple[str, str, str, int]]:
         ).fetchall()
 
 
-def show(ctx: Context, source: str | None, limit: int) -> list[Quarantined]:
-    """The newest quarantined records, of one source or all, with their text."""
-    with write_lock(ctx.home, "quarantine show"), connect(ctx.home) as con:
+def show(
+    ctx: Context, source: str | None, limit: int, say: Callable[[str], None] = tell
+) -> list[Quarantined]:
+    """The newest quarantined records, of one source or all, with their text.
+
+    Args:
+        say: told how old the answer is, and that it is without texts, when the warehouse is busy.
+    """
+    with _quarantined(ctx, say, with_text=True) as con:
         rows = con.execute(
             f"""
-            with quarantined as ({_all(con, with_text=True)})
             select stage, source_name, batch_id, file_name, row_number, line_number, reason, raw_text
-            from quarantined where ? is null or source_name = ?
-            order by batch_id desc, file_name, row_number limit ?
-            """,
-            [source, source, limit],
+            from quarantined where {literal(source)} is null or source_name = {literal(source)}
+            order by batch_id desc, file_name, row_number limit {limit}
+            """
         ).fetchall()
     return [Quarantined(*row) for row in rows]
+
+
+@contextmanager
+def _quarantined(
+    ctx: Context, say: Callable[[str], None], *, with_text: bool
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with the view `quarantined`: on the warehouse, or while it is busy on ops and marts."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(write_lock(ctx.home, "quarantine", wait_seconds=0))
+            con = stack.enter_context(connect(ctx.home))
+            query = _all(con, with_text=with_text)
+        except RunFailed as busy:
+            if not (ctx.home.ops.exists() and marts_file(ctx.home).exists()):
+                raise
+            con = stack.enter_context(read_only(ctx.home))
+            con.execute(f"attach {literal(str(ctx.home.ops))} as ops (read_only)")
+            query = PUBLISHED
+            row = con.execute(
+                "select strftime(published_at, '%Y-%m-%d %H:%M') from meta.publication"
+            ).fetchone()
+            moment = f"{row[0]} UTC" if row else "an unknown time"
+            texts = "; texts are shown when it is free" if with_text else ""
+            say(f"{busy}; this is what was published at {moment}{texts}")
+        con.execute(f"create temp view quarantined as {query}")
+        yield con
+
+
+# Impossible values as of the last publication; what could not be read, and held batches, as of the
+# last load. Neither file holds a text.
+PUBLISHED = """
+    select 'structure' as stage, source_name, batch_id, file_name, row_number, line_number, reason,
+        '' as raw_text
+    from ops.structural_rejects
+    union all
+    select 'value', source_name, batch_id, file_name, row_number, null, reason, ''
+    from published.marts.rejected_rows
+    where (batch_id, file_name, coalesce(row_number, 0)) not in
+        (select (batch_id, file_name, coalesce(row_number, 0)) from ops.structural_rejects)
+    union all
+    select 'held', source_name, batch_id, null, null, null, held_reason, ''
+    from ops.ledger where status = 'held'
+"""
 
 
 def replay(ctx: Context, batches: list[str] | None = None) -> list[BatchResult]:
@@ -83,11 +137,13 @@ def replay(ctx: Context, batches: list[str] | None = None) -> list[BatchResult]:
                 raise ConfigError(f"no batch '{batch_id}'; `carelake quarantine list` names them")
         # the stored dialect came from the file that is read again: it is found anew
         con.execute("update ops.sources set csv_dialect = null")
-        return [
+        results = [
             load_batch(con, ctx, by_name[landed[b].source], landed[b])
             for b in wanted
             if landed[b].source in by_name
         ]
+        write_ops(con, ctx.home)
+        return results
 
 
 def decide(ctx: Context, batch_id: str, status: str) -> None:
@@ -108,6 +164,7 @@ def decide(ctx: Context, batch_id: str, status: str) -> None:
                 f"batch '{batch_id}' {state}; held now: {held[0] if held else 'none'}"
             )
         con.execute("update ops.ledger set status = ? where batch_id = ?", [status, batch_id])
+        write_ops(con, ctx.home)
 
 
 def _with_quarantine(con: duckdb.DuckDBPyConnection) -> list[str]:

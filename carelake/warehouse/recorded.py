@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from carelake.settings import PROJECT, Context, Home
-from carelake.warehouse.connection import insert_rows, literal
+from carelake.warehouse.connection import has_table, insert_rows, literal
 
 SCORE_TABLES = {
     "satisfaction_scores": ("conversation_key", "before_survey"),
@@ -159,6 +159,8 @@ def write_ops(con: duckdb.DuckDBPyConnection, home: Home) -> None:
     try:
         for table in ("ledger", "batch_files", "steps", "check_results", "state"):
             con.execute(f"create table ops_out.{table} as from ops.{table}")
+        if has_table(con, "marts", "source_runs"):
+            con.execute("create table ops_out.source_runs as from marts.source_runs")
         con.execute(
             "create table ops_out.structural_rejects as select * exclude (raw_text) from ops.structural_rejects"
         )
@@ -174,7 +176,8 @@ def write_ops(con: duckdb.DuckDBPyConnection, home: Home) -> None:
             con.execute(f"create table ops_out.extracts as from read_json({attempts})")
         else:
             con.execute(
-                "create table ops_out.extracts (source varchar, outcome varchar, message varchar, at timestamp)"
+                "create table ops_out.extracts "
+                '(source varchar, outcome varchar, message varchar, "at" timestamp)'
             )
     finally:
         con.execute("detach ops_out")

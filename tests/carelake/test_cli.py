@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -54,7 +55,7 @@ def test_help_imports_nothing_heavy_and_takes_no_longer_than_typer_itself() -> N
 def test_every_command_has_help_with_an_example(env: dict[str, str]) -> None:
     commands = [
         ["init"], ["sample"], ["extract"], ["load"], ["build"], ["score"], ["train"], ["check"],
-        ["publish"], ["rollback"], ["run"], ["status"], ["sql"], ["fingerprint"], ["followup", "plan"],
+        ["publish"], ["rollback"], ["run"], ["rebuild"], ["status"], ["sql"], ["fingerprint"], ["followup", "plan"],
         ["quarantine", "list"], ["quarantine", "show"], ["quarantine", "replay"],
         ["batch", "release"], ["batch", "discard"],
     ]  # fmt: skip
@@ -143,6 +144,41 @@ def test_status_tells_what_is_published_and_how_each_source_fared(sample_run: Sa
     loaded = {s["source"]: s for s in state["sources"]}
     assert loaded["call_records"]["rejects"] > 0
     assert all(s["records"] == s["loaded"] + s["rejects"] for s in loaded.values())
+
+
+def test_status_fits_a_terminal_of_a_hundred_columns(sample_run: SampleRun) -> None:
+    shown = carelake("status", env=sample_run.environment).stdout
+    account = shown.split("where every record went")[1].split("last run")[0].splitlines()
+    assert max(map(len, account)) <= 100
+    (calls,) = [line.split() for line in account if line.strip().startswith("call_records")]
+    assert calls[-1] == "✓"
+    numbers = [int(text.replace(",", "")) for text in calls[1:-1]]
+    assert numbers[0] == numbers[1] + numbers[2]
+    assert numbers[2] == sum(numbers[3:])
+
+
+def test_the_quarantine_answers_while_another_process_writes(sample_run: SampleRun) -> None:
+    env = sample_run.environment
+    ask = ("quarantine", "show", "call_records", "--limit", "99", "--format", "json")
+    free, listed = (
+        json.loads(carelake(*ask, env=env).stdout),
+        carelake("quarantine", "list", env=env),
+    )
+    with (sample_run.home / "warehouse.lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(json.dumps({"pid": 7, "host": "elsewhere", "purpose": "build marts"}))
+        lock.flush()
+        try:
+            began = time.monotonic()
+            done = carelake(*ask, env=env)
+            assert time.monotonic() - began < 20
+            assert carelake("quarantine", "list", env=env).stdout == listed.stdout
+        finally:
+            lock.truncate(0)
+    assert "`build marts` (process 7 on elsewhere)" in done.stderr
+    assert "this is what was published at 20" in done.stderr
+    assert json.loads(done.stdout) == [{**record, "text": ""} for record in free]
+    assert any(record["text"] for record in free)
 
 
 def test_quarantine_shows_file_line_reason_and_text(sample_run: SampleRun) -> None:

@@ -8,67 +8,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from carelake.warehouse.schema import create_recorded_tables
+from tests.planted import Warehouse
 
 Failures = Callable[[duckdb.DuckDBPyConnection, str], set[tuple[str, str, str]]]
 HOLD, WARN = "blocking", "warning"
-GOOD = {
-    "communication_id": "'c' || i",
-    "sent_at": "'2024-05-01T10:00:00.000000Z'",
-    "body": "'hello'",
-}
-
-
-class Warehouse:
-    """Recorded tables with a short way to load a batch of ten calls."""
-
-    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
-        self.con = con
-        create_recorded_tables(con)
-        con.execute(
-            "insert into ops.sources (source_name, entity, mode) values"
-            " ('calls', 'communications', 'append'), ('crm', 'customers', 'snapshot')"
-        )
-        self.sequence = 0
-
-    def load(
-        self, source: str = "calls", n: int = 10, checked: bool = False, **changes: Any
-    ) -> str:
-        """One batch; `columns` changes the rows' expressions, the rest the ledger's row."""
-        self.sequence += 1
-        batch = changes.pop("batch_id", f"b{self.sequence}")
-        columns = {**GOOD, **changes.pop("columns", {})}
-        n_rows = changes.pop("n_rows", n)
-        ledger = {
-            "batch_seq": self.sequence,
-            "batch_id": batch,
-            "source_name": source,
-            "n_physical": n,
-            "n_raw": n,
-            "n_structural_rejects": 0,
-            "missing_columns": "[]",
-            "new_columns": "[]",
-            "status": "loaded" if checked else "arrived",
-            "checked_at": "2024-05-02 00:00:00+00" if checked else None,
-            **changes,
-        }
-        marks = ", ".join("?" for _ in ledger)
-        self.con.execute(
-            f"insert into ops.ledger ({', '.join(ledger)}) values ({marks})", list(ledger.values())
-        )
-        if source == "calls":
-            chosen = ", ".join(f"{text} as {name}" for name, text in columns.items())
-            self.con.execute(
-                f"insert into raw.communications by name select {chosen}, '{batch}' as batch_id,"
-                f" {self.sequence} as batch_seq from range({n_rows}) as rows (i)"
-            )
-        else:
-            self.con.execute(
-                "insert into raw.customers by name select 'k' || i as customer_id, 'Ann' as"
-                f" customer_name, '{batch}' as batch_id, {self.sequence} as batch_seq"
-                f" from range({n_rows}) as rows (i)"
-            )
-        return str(batch)
 
 
 @pytest.mark.parametrize(
@@ -144,11 +87,7 @@ def test_a_file_that_came_before_is_told(
 ) -> None:
     warehouse = Warehouse(con)
     for batch in (warehouse.load(checked=True), warehouse.load(batch_id="again")):
-        con.execute(
-            "insert into ops.batch_files (batch_id, source_name, sha256, n_physical)"
-            " values (?, 'calls', 'abc', 10)",
-            [batch],
-        )
+        warehouse.file(batch)
     assert failures(con, "raw__batches") == {("again", "n_repeated_files", WARN)}
 
 

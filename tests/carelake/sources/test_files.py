@@ -5,9 +5,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
+
 from carelake.landing import manifests
 from carelake.settings import Context
 from carelake.sources.extract import extract_source
+from carelake.warehouse.load import load
 
 NOTES = """
     sources:
@@ -108,3 +111,48 @@ def test_pages_make_one_snapshot_and_an_old_snapshot_never_replaces_a_newer_one(
     assert [len(m.files) for m in manifests(ctx.home.landing)] == [2, 1]
     put(tmp_path, "notes-2024-01-page-2.csv", "id\n2\n3\n")
     assert extract(ctx)[0] == "nothing_new"
+
+
+def test_files_elsewhere_are_named_the_same_wherever_their_folder_lies(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    found = []
+    for place in ("here", "over/there"):
+        for name in ("2024/a.csv", "2025/a.csv", "2025/b.csv"):
+            path = tmp_path / place / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"text\n{name}\n")
+        sources = NOTES.replace("inbox/notes*.csv", str(tmp_path / place / "*" / "*.csv"))
+        (tmp_path / "conf").mkdir(exist_ok=True)
+        ctx = make_context(sources, home=place.replace("/", "-"))
+        landing = ctx.home.landing
+        extract_source(ctx.sources.sources[0], tmp_path / "conf", landing)
+        load(ctx)
+        with duckdb.connect(str(ctx.home.warehouse), read_only=True) as con:
+            found.append(
+                con.execute(
+                    "select file_name, body, communication_id from raw.communications order by all"
+                ).fetchall()
+            )
+    assert found[0] == found[1]
+    assert [row[0] for row in found[0]] == ["2024/a.csv", "2025/a.csv", "2025/b.csv"]
+    assert len({row[2] for row in found[0]}) == 3
+
+
+def test_a_home_that_knows_a_file_by_its_whole_path_does_not_take_it_twice(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    path = put(tmp_path, "notes-1.csv", "text\nhallo\n")
+    ctx = make_context(NOTES.replace("inbox/notes*.csv", str(tmp_path / "inbox" / "*.csv")))
+    (source,) = ctx.sources.sources
+    base = tmp_path / "conf"
+    extract_source(source, base, ctx.home.landing)
+    (manifest,) = manifests(ctx.home.landing)
+    assert manifest.files[0].name == "notes-1.csv"
+    # as it was written when such files were named by their whole path
+    file = manifest.folder(ctx.home.landing) / "manifest.json"
+    file.write_text(file.read_text().replace('"notes-1.csv"', f'"{path}"'))
+    assert extract_source(source, base, ctx.home.landing).outcome == "nothing_new"
+    path.write_text("text\nhallo\nbye\n")
+    assert extract_source(source, base, ctx.home.landing).outcome == "extracted"
+    assert manifests(ctx.home.landing)[-1].files[0].name == str(path)

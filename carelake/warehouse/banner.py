@@ -1,0 +1,105 @@
+"""The banner: what the published marts say of themselves while newer data is held back.
+
+A published file never changes. So a banner comes as a version of its own: the same data files
+under another name, and a copy of the marts whose `meta.publication` has the text. The next good
+publication has none.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from carelake.settings import Context, Home
+from carelake.warehouse.connection import literal, now_utc, write_lock
+from carelake.warehouse.publish import (
+    current_version,
+    forget_old,
+    hold_reason,
+    point_to,
+    publication,
+    seal,
+    versions,
+)
+
+COPIED = frozenset({"marts.duckdb", "publication.json"})
+"""Files that name the version or bear the banner; the others are linked, which costs nothing."""
+
+
+def read_banner(home: Home) -> str | None:
+    """The banner readers see now, None when the marts are as new as they can be."""
+    current = current_version(home)
+    banner = None if current is None else publication(home, current).get("banner")
+    return _text(banner) if banner else None
+
+
+def raise_banner(ctx: Context, reason: str) -> int | None:
+    """Tell readers that newer data is held back, and why; gives the version that says so.
+
+    Nothing happens when the current version says it already, when none was published yet, or when
+    a rollback holds publishing: then a person chose what readers see.
+
+    Args:
+        reason: what every reader may know; no person's data.
+    """
+    home = ctx.home
+    with write_lock(home, "publish a banner"):
+        current = current_version(home)
+        if current is None or hold_reason(home):
+            return None
+        said = publication(home, current)
+        before = said.get("banner") or {}
+        if before.get("reason") == reason:
+            return None
+        since = before.get("since") or now_utc().isoformat()
+        version = versions(home)[-1] + 1
+        said |= {
+            "version": version,
+            "data_version": said.get("data_version", current),
+            "banner": {"since": since, "reason": reason},
+        }
+        _publish(home, current, said)
+        forget_old(home, ctx.settings.kept_versions)
+        return version
+
+
+def _publish(home: Home, current: int, said: dict[str, Any]) -> None:
+    folder = home.published / "versions" / f"{said['version']:06d}"
+    draft = folder.with_name(folder.name + ".part")
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(folder.with_name(f"{current:06d}"), draft, copy_function=_link_or_copy)
+    _write_meta(draft / "marts.duckdb", said["version"], _text(said["banner"]))
+    (draft / "publication.json").chmod(0o644)
+    (draft / "publication.json").write_text(json.dumps(said, indent=1), encoding="utf-8")
+    seal(draft)
+    draft.rename(folder)
+    point_to(home, said["version"])
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    if Path(source).name in COPIED:
+        shutil.copyfile(source, target)
+        return
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without links
+        shutil.copyfile(source, target)
+
+
+def _write_meta(marts: Path, version: int, text: str) -> None:
+    marts.chmod(0o644)
+    with duckdb.connect(str(marts)) as con:
+        # a version published before there were banners has no column for one
+        con.execute("alter table meta.publication add column if not exists banner varchar")
+        con.execute(f"update meta.publication set version = {version}, banner = {literal(text)}")
+
+
+def _text(banner: dict[str, str]) -> str:
+    since = dt.datetime.fromisoformat(banner["since"])
+    return f"since {since:%Y-%m-%d %H:%M} UTC newer data is held back because {banner['reason']}"
