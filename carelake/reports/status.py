@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import duckdb
 
 from carelake.errors import RunFailed
 from carelake.settings import Context, Home
+from carelake.shown import safe_json, visible
 
 
 def read_status(home: Home) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def print_status(ctx: Context, *, as_json: bool = False) -> None:
 
     state = read_status(ctx.home)
     if as_json:
-        print(json.dumps(state, ensure_ascii=False, indent=1, default=str))
+        print(safe_json(state))
         return
     published = state["published"]
     if published["version"] is None:
@@ -81,9 +81,13 @@ def print_status(ctx: Context, *, as_json: bool = False) -> None:
         kept = f"{published['kept']} kept"
         print(f"published version {published['version']} ({kept}) · {published['file']}")
     if published["held"]:
-        print(f"publishing is held: {published['held']}; end it with `carelake publish --release`")
+        print(
+            visible(
+                f"publishing is held: {published['held']}; end it with `carelake publish --release`"
+            )
+        )
     if state["blocked"]:
-        print(f"publishing is stopped by a gate: {state['blocked']}")
+        print(visible(f"publishing is stopped by a gate: {state['blocked']}"))
     for title, key in (("sources", "sources"), ("last run", "last_run")):
         rows = state[key]
         print(f"\n{title}")

@@ -35,8 +35,9 @@ def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
         found = find_files(source, base)
         if not found:
             return _nothing_found(source, base, before)
-        unreadable = [name for name, path in found if not _readable(path)]
-        readable = [(name, path) for name, path in found if name not in unreadable]
+        root = _folder(source, base).resolve()
+        refused = {name: fault for name, path in found if (fault := _fault(path, root)) is not None}
+        readable = [(name, path) for name, path in found if name not in refused]
         result = ExtractResult(source.name, "nothing_new")
         for group in _groups(source, readable):
             taken, cursor = _land(source, group, landing, cursor, len(before) + len(result.batches))
@@ -49,9 +50,10 @@ def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
             result.message = f"{result.n_files} files, {result.n_bytes:,} bytes"
         else:
             result.message = "nothing new"
-        if unreadable:
+        if refused:
+            name, fault = next(iter(refused.items()))
             result.outcome = "failed"
-            result.message = f"{base / unreadable[0]}: cannot be read; check its rights"
+            result.message = f"{base / name}: {fault}"
         return result
 
 
@@ -60,21 +62,42 @@ def find_files(source: Source, base: Path) -> list[tuple[str, Path]]:
     root = Path(source.path).anchor
     pattern = str(Path(source.path).relative_to(root)) if root else source.path
     found = (Path(root) if root else base).glob(pattern)
-    named = {_name(path, base): path for path in found if path.is_file()}
+    named: dict[str, Path] = {}
+    for path in sorted(path for path in found if path.is_file()):
+        name = _name(path, base)
+        while name in named:
+            name += "~"
+        named[name] = path
     return sorted(named.items())
 
 
 def _name(path: Path, base: Path) -> str:
-    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
+    """A file's name as text; bytes of it that are none are written out in hex."""
+    name = str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _readable(path: Path) -> bool:
+def _folder(source: Source, base: Path) -> Path:
+    """The folder a source lives in: its path up to the first part with a wildcard."""
+    folder = base
+    for part in Path(source.path).parts[:-1]:
+        if set(part) & set("*?["):
+            break
+        folder /= part
+    return folder
+
+
+def _fault(path: Path, root: Path) -> str | None:
+    """Why a file is not taken, None when it is."""
+    if not path.resolve().is_relative_to(root):
+        # whoever may drop a file there must not get at what else this user can read
+        return f"is a link out of {root}; copy the file, or name its own place in `path`"
     try:
         with path.open("rb") as file:
             file.read(1)
     except OSError:
-        return False
-    return True
+        return "cannot be read; check its rights"
+    return None
 
 
 def _nothing_found(source: Source, base: Path, before: list[Manifest]) -> ExtractResult:
