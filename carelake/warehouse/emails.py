@@ -123,7 +123,7 @@ def parse_message(raw: bytes) -> dict[str, str | None]:
     senders = _addresses(message, "From")
     sender = senders[0] if senders else ("", "")
     body = _body(message)
-    if not sender[1] and not body:
+    if not sender[1] and not body.strip():
         raise ValueError("it has neither sender nor text")
     recipients = _addresses(message, "To", "Cc")
     return {

@@ -79,7 +79,7 @@ class Reader:
         readers = {
             "csv": self._careful_csv if careful else self._csv,
             "jsonl": self._careful_jsonl if careful else self._jsonl,
-            "json": self._json,
+            "json": self._careful_json if careful else self._json,
             "parquet": self._parquet,
             "xlsx": self._xlsx,
         }
@@ -210,13 +210,18 @@ class Reader:
     def _json(self, path: Path) -> Incoming:
         try:
             self._stage_documents(path)
-        except duckdb.Error as fault:
-            mended = mend_document(path, self.scratch / (path.name + ".mended"), MAX_JSON_BYTES)
-            if mended is None:
-                raise UnreadableFile(first_line(fault)) from fault
-            self._stage_documents(mended)
-            return self._records(f"or contains(__json, {literal(MARK)})")
+        except duckdb.Error as error:
+            raise NeedsCare from error
         return self._records()
+
+    def _careful_json(self, path: Path) -> Incoming:
+        """For documents with bytes that are no text."""
+        try:
+            mended = mend_document(path, self.scratch / (path.name + ".mended"), MAX_JSON_BYTES)
+        except UNREADABLE as error:
+            raise UnreadableFile(f"cannot be read to its end: {error}") from error
+        self._stage_documents(mended or path)
+        return self._records(f"or contains(__json, {literal(MARK)})")
 
     def _stage_documents(self, path: Path) -> None:
         parts = [part for part in (self.source.records_path or "").split(".") if part]
