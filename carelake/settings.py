@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from carelake import strict_yaml
 from carelake.errors import ConfigError
+from carelake.shown import one_line
 
 if TYPE_CHECKING:
     from carelake.source_list import SourceList
@@ -340,7 +341,7 @@ def explain(path: Path, error: ValidationError, names: dict[int, str] | None = N
     elif not message.endswith((".", "'")) and "input" in fault and fault["type"] != "value_error":
         message = f"{message} (found {str(fault['input'])[:60]!r})"
     more = f" (and {len(error.errors()) - 1} more)" if len(error.errors()) > 1 else ""
-    return f"{path}: {key}: {message}{more}"
+    return one_line(f"{path}: {key}: {message}{more}")
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,16 @@ Entity = Literal[
 ]  # fmt: skip
 
 
+def is_encoding(name: str) -> bool:
+    """Whether a file or a mail can be written in it."""
+    try:
+        found = codecs.lookup(name)
+    except (LookupError, ValueError):
+        return False
+    # codecs that unpack or rewrite bytes are listed beside those of texts
+    return bool(found._is_text_encoding) and found.name not in NO_ENCODINGS
+
+
 class Attribute(Strict):
     """One source column kept beside ours and offered to the models."""
 
@@ -143,13 +153,7 @@ class Source(Strict):
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, value: str) -> str:
-        try:
-            found = codecs.lookup(value)
-            # codecs that unpack or rewrite bytes are listed beside those of texts
-            is_text = found._is_text_encoding and found.name not in NO_ENCODINGS
-        except (LookupError, ValueError):
-            is_text = False
-        if not is_text:
+        if not is_encoding(value):
             raise ValueError(f"'{value}' is no text encoding; use utf-8, gb18030, latin-1, ...")
         return value
 

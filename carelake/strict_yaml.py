@@ -19,6 +19,21 @@ MAX_DEPTH = 40
 class Loader(yaml.SafeLoader):
     """YAML's safe loader that refuses repeated keys and files that unfold without end."""
 
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """One node, unless it lies too deep; asked before the parser's own stack is full."""
+        if self._depth > MAX_DEPTH:
+            mark = self.peek_event().start_mark
+            raise yaml.constructor.ConstructorError(None, None, "nested too deeply", mark)
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
     def get_single_data(self) -> Any:
         """The document's value.
 
@@ -28,7 +43,7 @@ class Loader(yaml.SafeLoader):
         node = self.get_single_node()
         if node is None:
             return None
-        self._size(node, {}, 0)
+        self._size(node, {})
         try:
             return self.construct_document(node)
         except (ValueError, OverflowError) as error:
@@ -37,23 +52,21 @@ class Loader(yaml.SafeLoader):
                 None, None, str(error)[:120], node.start_mark
             ) from error
 
-    def _size(self, node: yaml.Node, known: dict[int, int], depth: int) -> int:
+    def _size(self, node: yaml.Node, known: dict[int, int]) -> int:
         """Values below a node; one that an alias repeats counts each time."""
         if id(node) in known:
             if known[id(node)] == 0:
                 self._refuse(node, "an alias stands inside what it repeats")
             return known[id(node)]
-        if depth > MAX_DEPTH:
-            self._refuse(node, "nested too deeply")
         known[id(node)] = 0
         size = 1
         if isinstance(node, yaml.MappingNode):
             self._require_unique(node)
             for key, value in node.value:
-                size += self._size(key, known, depth + 1) + self._size(value, known, depth + 1)
+                size += self._size(key, known) + self._size(value, known)
         elif isinstance(node, yaml.SequenceNode):
             for item in node.value:
-                size += self._size(item, known, depth + 1)
+                size += self._size(item, known)
         if size > MAX_NODES:
             self._refuse(node, "holds too many values, aliases unfolded")
         known[id(node)] = size
@@ -84,8 +97,6 @@ def parse(text: str) -> Any:
     loader = Loader(text)
     try:
         return loader.get_single_data()
-    except RecursionError as error:
-        raise yaml.YAMLError("nested too deeply") from error
     finally:
         loader.dispose()
 

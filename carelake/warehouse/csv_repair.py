@@ -148,8 +148,8 @@ def look_at(path: Path, dialect: Dialect | None, quote: str, limit: int, *, head
                 text = without_end(line).decode("utf-8", "replace")
                 dialect = dialect or _find_dialect(text, quote)
                 first = _first(line, lines, dialect, header=header)
-                count = len(first) if header else _usual_count(len(first), lines, dialect)
-                return Head(first, count, dialect, number == 1)
+                count = len(first.fields) if header else _usual_count(first, lines, dialect)
+                return Head(first.fields or [""], count, dialect, number == 1)
     except UNREADABLE as error:
         raise UnreadableFile(f"cannot be read: {error}") from error
     return Head([], 0, dialect or Dialect(quote=quote), is_plain=True)
@@ -166,7 +166,7 @@ def _find_dialect(line: str, quote: str) -> Dialect:
     return Dialect(max(DELIMITERS, key=count), quote)
 
 
-def _first(line: bytes, lines: Lines, dialect: Dialect, *, header: bool) -> list[str]:
+def _first(line: bytes, lines: Lines, dialect: Dialect, *, header: bool) -> Splitter:
     splitter, bad, ahead = Splitter(dialect), lines.overlong(line) or _bad_bytes(line), 0
     while True:
         body = without_end(line)
@@ -181,21 +181,30 @@ def _first(line: bytes, lines: Lines, dialect: Dialect, *, header: bool) -> list
         raise UnreadableFile(
             f"cannot be read: its first line {reason}, and it must name the columns"
         )
-    return splitter.fields or [""]
+    if not splitter.is_open and not splitter.fault:
+        lines.drop(ahead)
+    return splitter
 
 
-def _usual_count(first: int, lines: Lines, dialect: Dialect) -> int:
-    """Fields of most of the first lines: without a header, the first may be the broken one."""
-    found = Counter([first])
-    for i in range(100):
-        line = lines.peek(i)
-        if line is None:
-            break
-        splitter = Splitter(dialect)
-        splitter.feed(without_end(line).decode("utf-8", "replace"))
-        if line.strip() and not splitter.is_open and not splitter.fault:
+def _usual_count(first: Splitter, lines: Lines, dialect: Dialect) -> int:
+    """Fields of most of the first records: without a header, the first may be the broken one."""
+    found: Counter[int] = Counter()
+    if not first.fault and not first.is_open:
+        found[len(first.fields)] += 1
+    i = 0
+    while i < 100 and lines.peek(i) is not None:
+        splitter, after = Splitter(dialect), i
+        while (line := lines.peek(after)) is not None and after < i + 50:
+            body = without_end(line)
+            splitter.feed(body.decode("utf-8", "replace"), _end(line, body))
+            after += 1
+            if splitter.fault or not splitter.is_open:
+                break
+        is_whole = not splitter.fault and not splitter.is_open and splitter.fields != [""]
+        if is_whole:
             found[len(splitter.fields)] += 1
-    return found.most_common(1)[0][0]
+        i = after if is_whole else i + 1
+    return max(found, key=lambda count: (found[count], count), default=len(first.fields) or 1)
 
 
 def repair(

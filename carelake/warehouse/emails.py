@@ -20,6 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from carelake.source_list import is_encoding
 from carelake.warehouse.csv_repair import RAW_TEXT_LIMIT, UNREADABLE
 from carelake.warehouse.incoming import Reject, UnreadableFile
 from carelake.warehouse.lines import HEAD, Lines, ends_in_cr
@@ -235,8 +236,8 @@ def _decode(raw: bytes, charset: str) -> str:
     # gb18030 reads all that is labelled with its older, smaller relatives
     charset = "gb18030" if charset.lower() in ("gb2312", "gbk", "gb18030") else charset
     try:
-        return raw.decode(charset)
-    except (LookupError, ValueError):
+        return raw.decode(charset if is_encoding(charset) else "utf-8")
+    except ValueError:
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError:

@@ -131,7 +131,8 @@ class Reader:
             header=self.source.header,
             max_line_bytes=self.source.max_line_bytes,
         )
-        self._stage_csv(clean, columns, head.dialect, "")
+        # the ends of the copy are known; found by the reader, one within quotes may mislead it
+        self._stage_csv(clean, columns, head.dialect, ", new_line = '\\n'")
         relation, row = self._staged(), "__row"
         steps = shifts(rejects)
         if steps:
@@ -265,7 +266,9 @@ class Reader:
             or_broken: SQL of one more condition that makes a record broken.
         """
         blank = "trim(coalesce(__json, '')) = ''"
-        broken = f"not json_valid(__json) or json_type(__json) <> 'OBJECT' {or_broken}"
+        # a CASE: the sides of an OR are taken in any order, and json_type fails on what is no JSON
+        kind = "case when json_valid(__json) then json_type(__json) else 'NONE' end"
+        broken = f"({kind}) <> 'OBJECT' {or_broken}"
         found = self.con.execute(f"select exists(from carelake_records where {blank})").fetchone()
         if found and found[0]:
             self.con.execute(f"delete from carelake_records where {blank}")
@@ -306,8 +309,12 @@ class Reader:
             self._temporary("carelake_mended", texts)
             self.con.execute(
                 f"update carelake_records set __json = t from carelake_mended "
-                f"where carelake_records.rowid = n + {self._first_row} - 1"
+                f"where carelake_records.rowid = n + {self._first_row} - 1 and json_valid(t)"
             )
+            sound = "select n from carelake_mended "
+            sound += "where case when json_valid(t) then json_type(t) end = 'OBJECT'"
+            saved = {row for (row,) in self.con.execute(sound).fetchall()}
+            mended = {row: text for row, text in mended.items() if row in saved}
         return [
             Reject(
                 row, row, _json_fault(text, is_json), text[:RAW_TEXT_LIMIT].replace(MARK, "\ufffd")

@@ -34,8 +34,8 @@ def test_every_sound_record_arrives_and_every_broken_one_costs_itself(
     name, cases = batch
     result, accounts = bench.bring(name, [case.content for case in cases])
     if name == "bare":
-        # the first file alone says what the delimiter is; without a header that may be any
-        cases = [case if case.good else Case(b"") for case in cases]
+        # how many columns there are is known only where most records are sound
+        cases = [case if len(case.good or []) > case.n_broken else Case(b"") for case in cases]
     assert_accounted(cases, accounts)
     assert result.held_reason is None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import category
+
 from hypothesis import strategies as st
 
 NASTY = [
@@ -20,9 +22,12 @@ TEXT = st.one_of(
 PLAIN = st.text("abcdefgh \u4e00é🙂'.:-", min_size=1, max_size=12).map(lambda t: "w" + t.strip())
 
 
+BLANKS = "".join(chr(i) for i in range(0x3001) if category(chr(i)) == "Zs")
+
+
 def arriving(text: str | None) -> str | None:
     """What load makes of a text: blanks around it go, and an empty one is none."""
-    return (text or "").strip(" ") or None
+    return (text or "").strip(BLANKS) or None
 
 
 def mutate(content: bytes, changes: list[tuple[int, int, int]]) -> bytes:
