@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down status test test-all lint chaos bench docs lock clean
+.PHONY: help setup run up down status test test-all fuzz lint chaos bench docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ test: $(READY) ## the fast tests, a few minutes
 
 test-all: $(READY) ## all tests: servers, browser, kills, Airflow
 	@$(PYTEST) tests
+
+fuzz: $(READY) ## 20,000 hostile files through extract and load (half an hour)
+	@HOSTILE_CASES=20000 $(PYTEST) tests/hostile -k fuzz
 
 lint: $(READY) ## ruff, mypy, sqlfluff, import-linter
 	@$(BIN)/ruff check .

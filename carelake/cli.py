@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from carelake import cli_data
-from carelake.cli_common import perform, progress, ready
+from carelake.cli_common import perform, progress, ready, say
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -222,9 +222,9 @@ def check(layer: Annotated[Layer, typer.Argument(help="raw, staging, features or
         result = pipeline.check(ctx, shown, layer.value)
         note.text = result.summary
     for line in result.details["warnings"]:
-        typer.echo(f"warning  {line}")
+        say(f"warning  {line}")
     for batch, line in result.details["held"].items():
-        typer.echo(f"held     {batch}: {line}")
+        say(f"held     {batch}: {line}")
     typer.echo(f"pages: {ctx.home.data_docs / 'index.html'}")
 
 
@@ -253,7 +253,7 @@ def rollback() -> None:
     """
     from carelake.warehouse.publish import rollback as roll_back
 
-    typer.echo(roll_back(ready()).message)
+    say(roll_back(ready()).message)
 
 
 @app.command()
@@ -278,9 +278,9 @@ def run(sources: Sources = None) -> None:
     seconds = sum(result.seconds for result in results)
     failed = results[0].details["failed"]
     for name, why in failed.items():
-        typer.echo(f"warning: source {name} gave nothing: {why}", err=True)
+        say(f"warning: source {name} gave nothing: {why}", err=True)
     trouble = f", {len(failed)} sources gave nothing" if failed else ""
-    typer.echo(f"done in {seconds:.0f} s{trouble}; {results[-1].summary}")
+    say(f"done in {seconds:.0f} s{trouble}; {results[-1].summary}")
 
 
 @app.command()
@@ -311,12 +311,10 @@ def main() -> None:
     try:
         app()
     except CarelakeError as error:
-        typer.echo(f"carelake: {error}", err=True)
+        say(f"carelake: {error}", err=True)
         sys.exit(error.exit_code)
     except Exception as error:
-        typer.echo(
-            f"carelake: {type(error).__name__}: {_one_line(error)}; {_keep(error)}", err=True
-        )
+        say(f"carelake: {type(error).__name__}: {_one_line(error)}; {_keep(error)}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         typer.echo("carelake: stopped; run it again, it goes on where it was", err=True)

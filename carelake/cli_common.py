@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from carelake.shown import one_line, visible
+
 if TYPE_CHECKING:
     from carelake.pipeline import StepResult
     from carelake.progress import Progress
@@ -19,6 +21,11 @@ class Format(StrEnum):
     table = "table"
     csv = "csv"
     json = "json"
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a text that may hold what strangers wrote; it cannot drive the terminal."""
+    typer.echo(visible(text), err=err)
 
 
 def open_context() -> Context:
@@ -59,5 +66,5 @@ def perform(ctx: Context, name: str, **options: Any) -> StepResult:
         note.text = result.summary
     for key, value in result.details.items():
         if isinstance(value, str):
-            typer.echo(f"  {key}: {value}")
+            say(f"  {key}: {one_line(value)}")
     return result

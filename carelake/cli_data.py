@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from carelake.cli_common import Format, open_context, ready
+from carelake.cli_common import Format, open_context, ready, say
 
 quarantine_app = typer.Typer(
     no_args_is_help=True, help="Records that are not in the marts, and why."
@@ -91,8 +91,7 @@ def quarantine_show(
 
         carelake quarantine show call_records --limit 5
     """
-    import json
-
+    from carelake.shown import one_line, safe_json
     from carelake.warehouse.quarantine import as_rows, show
 
     ctx = ready()
@@ -100,20 +99,20 @@ def quarantine_show(
         ctx.sources.select([source])
     found = show(ctx, source, limit)
     if output is Format.json:
-        typer.echo(json.dumps(as_rows(found), ensure_ascii=False, indent=1))
+        typer.echo(safe_json(as_rows(found)))
         return
     for record in found:
         if record.stage == "held":
             typer.echo(f"{record.source} · {record.batch_id} · the whole batch is held")
-            typer.echo(
-                f"  {record.reason}\n  `carelake batch release {record.batch_id}` or discard"
+            say(
+                f"  {one_line(record.reason)}\n  `carelake batch release {record.batch_id}` or discard"
             )
             continue
         where = f"line {record.line}" if record.line else f"record {record.row}"
-        typer.echo(f"{record.source} · {record.batch_id} · {record.file} · {where}")
-        typer.echo(f"  {record.reason}")
+        say(f"{record.source} · {record.batch_id} · {one_line(record.file)} · {where}")
+        say(f"  {one_line(record.reason)}")
         if record.text:
-            typer.echo(f"  {record.text[:300]}")
+            say(f"  {one_line(record.text[:300])}")
     typer.echo(f"{len(found)} shown; after a mend: `carelake quarantine replay`")
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from carelake.shown import one_line, visible
+
 
 class Progress:
     """Where steps report to; one per call of the command line.
@@ -27,13 +29,13 @@ class Progress:
         if self._quiet:
             return
         self._clear()
-        print(text, file=self._stream, flush=True)
+        print(visible(text), file=self._stream, flush=True)
 
     def update(self, text: str) -> None:
         """What is under way now: replaced by the next line, shown on terminals only."""
         if self._live:
             self._clear()
-            self._stream.write(text[:110])
+            self._stream.write(one_line(text[:110]))
             self._stream.flush()
 
     def bar(self, label: str, done: int, total: int) -> None:

@@ -16,7 +16,9 @@ from zoneinfo import ZoneInfo
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from carelake import strict_yaml
 from carelake.errors import ConfigError
+from carelake.shown import one_line
 
 if TYPE_CHECKING:
     from carelake.source_list import SourceList
@@ -287,10 +289,18 @@ def _environment_overrides() -> dict[str, Any]:
     """Top-level keys from `CARELAKE__KEY`, their values read as YAML."""
     prefix = "CARELAKE__"
     return {
-        key.removeprefix(prefix).lower(): yaml.safe_load(value)
+        key.removeprefix(prefix).lower(): _override(key, value)
         for key, value in os.environ.items()
         if key.startswith(prefix)
     }
+
+
+def _override(key: str, value: str) -> Any:
+    try:
+        return strict_yaml.parse(value)
+    except yaml.YAMLError as error:
+        what = strict_yaml.problem(error)[1]
+        raise ConfigError(f"{key}: its value is not valid YAML ({what}); mend it") from error
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -300,18 +310,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: the file cannot be read, is not YAML or not a mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = strict_yaml.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be read ({error.strerror}); check path and rights"
         ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" line {where.line + 1}" if where else ""
-        what = getattr(error, "problem", None) or "not UTF-8 text"
+        number, what = strict_yaml.problem(error)
+        line = f" line {number}" if number else ""
         raise ConfigError(f"{path}:{line} is not valid YAML ({what}); mend the line") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: nested too deeply to be a settings file") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -334,7 +341,7 @@ def explain(path: Path, error: ValidationError, names: dict[int, str] | None = N
     elif not message.endswith((".", "'")) and "input" in fault and fault["type"] != "value_error":
         message = f"{message} (found {str(fault['input'])[:60]!r})"
     more = f" (and {len(error.errors()) - 1} more)" if len(error.errors()) > 1 else ""
-    return f"{path}: {key}: {message}{more}"
+    return one_line(f"{path}: {key}: {message}{more}")
 
 
 @dataclass(frozen=True)

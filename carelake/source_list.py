@@ -5,6 +5,7 @@ Both extract and load read this file, so it stands above both. Importing it is c
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from pathlib import Path
@@ -63,10 +64,23 @@ TIME_COLUMNS = frozenset(
 PROMOTABLE = ("communications", "conversations")
 """Entities whose marts carry attributes, so that one can become a column."""
 
+NO_ENCODINGS = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "mbcs"}
+"""Codecs that read text, but are not what a file is written in."""
+
 Entity = Literal[
     "communications", "conversations", "customers", "survey_responses", "orders", "order_lines",
     "events", "agents", "follow_ups",
 ]  # fmt: skip
+
+
+def is_encoding(name: str) -> bool:
+    """Whether a file or a mail can be written in it."""
+    try:
+        found = codecs.lookup(name)
+    except (LookupError, ValueError):
+        return False
+    # codecs that unpack or rewrite bytes are listed beside those of texts
+    return bool(found._is_text_encoding) and found.name not in NO_ENCODINGS
 
 
 class Attribute(Strict):
@@ -121,6 +135,11 @@ class Source(Strict):
     max_line_bytes: int = Field(
         default=16_000_000, ge=1_000, description="Longer lines are rejects"
     )
+    max_expanded_bytes: int | None = Field(
+        default=None,
+        ge=1_000,
+        description="A packed file that unpacks to more is held; 8 GB if unset, xlsx 1 GB",
+    )
 
     @field_validator("name")
     @classmethod
@@ -129,6 +148,32 @@ class Source(Strict):
             raise ValueError(
                 f"'{value}' must be snake_case: letters a-z, digits and _, as in shop_support"
             )
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        if not is_encoding(value):
+            raise ValueError(f"'{value}' is no text encoding; use utf-8, gb18030, latin-1, ...")
+        return value
+
+    @field_validator("delimiter", "quote")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        if value != "\t" and (len(value) > 1 or not value.isprintable() or value == " "):
+            raise ValueError(f"{value[:20]!r} must be one visible character, or a tab")
+        return value
+
+    @field_validator("path")
+    @classmethod
+    def _usable_path(cls, value: str) -> str:
+        parts = Path(value).parts
+        if not value.strip() or not parts or parts[-1] in ("/", "..") or "\0" in value:
+            raise ValueError("names no file; write one, or a glob such as inbox/*.csv")
+        if any("**" in part and part != "**" for part in parts):
+            raise ValueError("'**' stands alone between two slashes, as in inbox/**/*.csv")
         return value
 
     @field_validator("attributes", mode="before")
@@ -192,6 +237,11 @@ class Source(Strict):
                 if column not in known or column not in TIME_COLUMNS:
                     raise ValueError(f"timestamps.{column}: {self.entity} has no such time column")
         return self
+
+    @property
+    def max_expanded(self) -> int:
+        """`max_expanded_bytes` with its default filled in."""
+        return self.max_expanded_bytes or (10**9 if self.format == "xlsx" else 8 * 10**9)
 
     @property
     def id_column(self) -> str:

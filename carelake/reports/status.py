@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import duckdb
@@ -10,6 +9,7 @@ import duckdb
 from carelake.errors import RunFailed
 from carelake.reports.accounts import ACCOUNT, ACCOUNTS, BATCHES, closes
 from carelake.settings import Context, Home
+from carelake.shown import safe_json, visible
 
 
 def read_status(home: Home) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def print_status(ctx: Context, *, as_json: bool = False) -> None:
     """Print a home's state as tables, or as JSON."""
     state = read_status(ctx.home)
     if as_json:
-        print(json.dumps(state, ensure_ascii=False, indent=1, default=str))
+        print(safe_json(state))
         return
     published = state["published"]
     if published["version"] is None:
@@ -89,11 +89,15 @@ def print_status(ctx: Context, *, as_json: bool = False) -> None:
         kept = f"{published['kept']} kept"
         print(f"published version {published['version']} ({kept}) · {published['file']}")
     if published["banner"]:
-        print(f"readers are told: {published['banner']}")
+        print(visible(f"readers are told: {published['banner']}"))
     if published["held"]:
-        print(f"publishing is held: {published['held']}; end it with `carelake publish --release`")
+        print(
+            visible(
+                f"publishing is held: {published['held']}; end it with `carelake publish --release`"
+            )
+        )
     if state["blocked"]:
-        print(f"publishing is stopped by a gate: {state['blocked']}")
+        print(visible(f"publishing is stopped by a gate: {state['blocked']}"))
     _print_sources(state)
     if state["batches"]:
         _print("batches held, waiting or decided on by a person", state["batches"])

@@ -14,6 +14,7 @@ from carelake.reports.figures import (
 )
 from carelake.reports.status import held_batches
 from carelake.settings import Context
+from carelake.shown import one_line, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +64,7 @@ def _table(plain: bool, *headings: str) -> Table:
 
 
 def _say(console: Console, text: str = "", style: str | None = None) -> None:
-    console.print(text, style=style, markup=False, highlight=False)
+    console.print(visible(text), style=style, markup=False, highlight=False)
 
 
 def _heading(console: Console, text: str) -> None:
@@ -105,7 +106,7 @@ def _cell(text: str) -> Any:
     """A cell that shows brackets as they are."""
     from rich.text import Text
 
-    return Text(text)
+    return Text(one_line(text))
 
 
 def _print_gates(console: Console, summary: RunSummary) -> None:
@@ -135,7 +136,7 @@ def _print_models(console: Console, summary: RunSummary, plain: bool) -> None:
         split = (row.split or "").removeprefix("none: ")
         tested = f"{row.n_test:,} rows, {split}" if row.n_test else split
         table.add_row(
-            row.model_name,
+            _cell(row.model_name),
             f"v{row.version}" if row.version else "none",
             row.metric,
             _measure(row.value),
@@ -165,8 +166,8 @@ def _print_follow_ups(console: Console, summary: RunSummary, plain: bool) -> Non
             str(row.rank),
             _cell(row.customer),
             _cell(row.owner),
-            row.channel,
-            row.due,
+            _cell(row.channel),
+            _cell(row.due),
             _cell(row.reason),
         )
     console.print(table)

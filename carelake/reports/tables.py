@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import duckdb
 
 from carelake.errors import ConfigError
+from carelake.shown import safe_cell, safe_json, visible
 
 
 def print_rows(
@@ -24,17 +25,19 @@ def print_rows(
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     rows = list(rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0 if is_wide else 1))
     for i, name in enumerate(names):
         numeric = bool(rows) and all(isinstance(r[i], int | float) or r[i] is None for r in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(_text(name)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_text(value) for value in row))
+        table.add_row(*(Text(_text(value)) for value in row))
     # a pipe has no width: let every column have what it needs
     width = None if sys.stdout.isatty() else 200
-    Console(width=width).print(table, markup=False)
+    # each cell is a Text: a Table would read [red] and [/] in a str as markup
+    Console(width=width).print(table)
 
 
 def print_query(con: duckdb.DuckDBPyConnection, query: str, output: str) -> None:
@@ -54,11 +57,12 @@ def print_query(con: duckdb.DuckDBPyConnection, query: str, output: str) -> None
         print_rows(names, rows)
     elif output == "csv":
         writer = csv.writer(sys.stdout)
-        writer.writerow(names)
-        writer.writerows([["" if v is None else v for v in row] for row in rows])
+        # a CSV file is opened in a spreadsheet, where =1+1 would be computed
+        writer.writerow([_cell(name) for name in names])
+        writer.writerows([[_cell(value) for value in row] for row in rows])
     else:
         records = [dict(zip(names, row, strict=True)) for row in rows]
-        print(json.dumps(records, ensure_ascii=False, default=str, indent=1))
+        print(safe_json(records))
 
 
 def _text(value: Any) -> str:
@@ -66,4 +70,12 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else visible(str(value))
+
+
+def _cell(value: Any) -> Any:
+    """A value in a CSV file; what is no plain number is written as the text it is."""
+    if value is None or isinstance(value, int | float | Decimal):
+        return value
+    text = safe_cell(str(value))
+    return visible(text) if sys.stdout.isatty() else text.encode("utf-8", "replace").decode()

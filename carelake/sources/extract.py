@@ -29,3 +29,6 @@ def extract_source(source: Source, base: Path, landing: Path) -> ExtractResult:
             f"{error.filename or source.path}: {error.strerror or error}; check path and rights"
         )
         return ExtractResult(source.name, "failed", message=message)
+    except (ValueError, IndexError) as error:
+        message = f"path {source.path}: is no pattern of file names ({error})"
+        return ExtractResult(source.name, "failed", message=message)

@@ -7,7 +7,6 @@ again when its bytes changed, whatever its times say.
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -37,8 +36,9 @@ def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
         found = _as_known(find_files(source, base), cursor.get("files", {}))
         if not found:
             return _nothing_found(source, base, before)
-        unreadable = [name for name, path in found if not _readable(path)]
-        readable = [(name, path) for name, path in found if name not in unreadable]
+        root = _folder(source, base).resolve()
+        refused = {path: fault for _, path in found if (fault := _fault(path, root)) is not None}
+        readable = [(name, path) for name, path in found if path not in refused]
         result = ExtractResult(source.name, "nothing_new")
         for group in _groups(source, readable):
             taken, cursor = _land(source, group, landing, cursor, len(before) + len(result.batches))
@@ -51,9 +51,10 @@ def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
             result.message = f"{result.n_files} files, {result.n_bytes:,} bytes"
         else:
             result.message = "nothing new"
-        if unreadable:
+        if refused:
+            path, fault = next(iter(refused.items()))
             result.outcome = "failed"
-            result.message = f"{base / unreadable[0]}: cannot be read; check its rights"
+            result.message = f"{path}: {fault}"
         return result
 
 
@@ -66,15 +67,15 @@ def find_files(source: Source, base: Path) -> list[tuple[str, Path]]:
     root = Path(source.path).anchor
     pattern = str(Path(source.path).relative_to(root)) if root else source.path
     found = (Path(root) if root else base).glob(pattern)
-    start = _folder(source.path)
-    start = start if root and not start.is_relative_to(base) else base
-    return sorted((str(path.relative_to(start)), path) for path in found if path.is_file())
-
-
-def _folder(pattern: str) -> Path:
-    """The folder a glob begins in: what comes before its first wildcard."""
-    fixed = itertools.takewhile(lambda part: not set(part) & set("*?["), Path(pattern).parts[:-1])
-    return Path(*fixed)
+    folder = _folder(source, base)
+    start = folder if root and not folder.is_relative_to(base) else base
+    named: dict[str, Path] = {}
+    for path in sorted(path for path in found if path.is_file()):
+        name = _name(path, start)
+        while name in named:
+            name += "~"
+        named[name] = path
+    return sorted(named.items())
 
 
 def _as_known(found: list[tuple[str, Path]], seen: Collection[str]) -> list[tuple[str, Path]]:
@@ -82,13 +83,36 @@ def _as_known(found: list[tuple[str, Path]], seen: Collection[str]) -> list[tupl
     return [(str(path) if str(path) in seen else name, path) for name, path in found]
 
 
-def _readable(path: Path) -> bool:
+def _name(path: Path, start: Path) -> str:
+    """A file's name as text; bytes of it that are none are written out in hex."""
+    return (
+        str(path.relative_to(start))
+        .encode("utf-8", "surrogateescape")
+        .decode("utf-8", "backslashreplace")
+    )
+
+
+def _folder(source: Source, base: Path) -> Path:
+    """The folder a source lives in: its path up to the first part with a wildcard."""
+    folder = base
+    for part in Path(source.path).parts[:-1]:
+        if set(part) & set("*?["):
+            break
+        folder /= part
+    return folder
+
+
+def _fault(path: Path, root: Path) -> str | None:
+    """Why a file is not taken, None when it is."""
+    if not path.resolve().is_relative_to(root):
+        # whoever may drop a file there must not get at what else this user can read
+        return f"is a link out of {root}; copy the file, or name its own place in `path`"
     try:
         with path.open("rb") as file:
             file.read(1)
     except OSError:
-        return False
-    return True
+        return "cannot be read; check its rights"
+    return None
 
 
 def _nothing_found(source: Source, base: Path, before: list[Manifest]) -> ExtractResult:

@@ -3,24 +3,28 @@
 One broken quote can make a fast reader swallow, or lose, the good lines that follow. This pass goes
 through the file line by line, gives each broken record up alone, and leaves a clean copy that the
 fast reader then takes whole. It runs only for files with a fault.
+
+Both ways read alike: a field is quoted when a quote stands at its beginning, one blank before it at
+most; blanks behind the closing quote do not count; one empty field too many at the end is none.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import gzip
-import io
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from carelake.warehouse.incoming import Reject, UnreadableFile
+from carelake.warehouse.lines import HEAD, Lines, ends_in_cr, swap_ends, without_end
+from carelake.warehouse.packed import open_plain
 
-MAX_RECORD_LINES = 500
-"""A quoted field may span this many lines; a quote still open after them was never closed."""
+MAX_ALIKE = 500
+"""After so many lines that look like records of their own, an open quote was never closed."""
 RAW_TEXT_LIMIT = 10_000
+DELIMITERS = ",;\t|"
+UNREADABLE = (OSError, EOFError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -31,74 +35,176 @@ class Dialect:
     quote: str = '"'
 
 
-def open_plain(path: Path) -> BinaryIO:
-    """Open a file for reading bytes, through .gz and .zst."""
-    if path.suffix == ".gz":
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    if path.suffix == ".zst":
-        import zstandard
+@dataclass(frozen=True)
+class Head:
+    """How a CSV file begins.
 
-        packed = zstandard.ZstdDecompressor().stream_reader(
-            path.open("rb"), read_across_frames=True, closefd=True
-        )
-        # its own reader knows no lines
-        return cast(BinaryIO, io.BufferedReader(packed))
-    return path.open("rb")
+    Attributes:
+        first: the fields of its first record, empty when the file has none.
+        n_columns: fields a record has.
+        dialect: how they are told apart.
+        is_plain: False when blank lines come first, which only the careful way skips.
+    """
+
+    first: list[str]
+    n_columns: int
+    dialect: Dialect
+    is_plain: bool
 
 
-def require_whole(path: Path) -> None:
-    """Refuse a .zst file that ends in the middle: readers take what there is for all there is.
+class Splitter:
+    """Splits one record into fields, line by line, so that a long one is gone through once.
 
-    A cut .gz needs no such look, it fails when it is read.
+    Attributes:
+        fields: those that are complete.
+        is_open: a quoted field goes on in the next line.
+        fault: what is wrong with the record.
+        has_stray_quote: a plain field holds a quote.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.fields: list[str] = []
+        self.is_open = False
+        self.fault: str | None = None
+        self.has_stray_quote = False
+        self._parts: list[str] = []
+        self._delimiter, self._quote = dialect.delimiter, dialect.quote
+
+    def feed(self, text: str, end: str = "") -> None:
+        """Take one line; its `end` belongs to a field that stays open."""
+        at = 0
+        while True:
+            if not self.is_open:
+                opening = self._opening(text, at)
+                if not opening:
+                    stop = text.find(self._delimiter, at)
+                    stop = len(text) if stop < 0 else stop
+                    self.fields.append(text[at:stop])
+                    self.has_stray_quote |= self._quote in self.fields[-1]
+                self.is_open = opening > 0
+                at += opening
+            if self.is_open:
+                closed = self._close(text, at)
+                if closed is None:
+                    self._parts.append(end)
+                    return
+                stop = closed
+                if stop < len(text) and text[stop] != self._delimiter:
+                    self.fault = "has text after a closing quote"
+                    return
+            if stop >= len(text):
+                return
+            at = stop + 1
+
+    def _opening(self, text: str, at: int) -> int:
+        """Length of what opens a quoted field here, 0 when the field is a plain one."""
+        if text.startswith(self._quote, at):
+            return 1
+        return 2 if text.startswith(" " + self._quote, at) else 0
+
+    def _close(self, text: str, at: int) -> int | None:
+        """Take the quoted text; gives the place behind its end, None when it goes on."""
+        while (stop := text.find(self._quote, at)) >= 0:
+            self._parts.append(text[at:stop])
+            if not text.startswith(self._quote, stop + 1):
+                self.fields.append("".join(self._parts))
+                self._parts, self.is_open = [], False
+                stop += 1
+                while text.startswith(" ", stop):
+                    stop += 1
+                return stop
+            self._parts.append(self._quote)
+            at = stop + 2
+        self._parts.append(text[at:])
+        return None
+
+    def count_fault(self, n_columns: int) -> str | None:
+        """Why the fields are not those of a record; drops one empty field at the end."""
+        if len(self.fields) == n_columns + 1 and not self.fields[-1]:
+            self.fields.pop()
+        if len(self.fields) == n_columns:
+            return None
+        return f"has {len(self.fields)} fields where {n_columns} are expected"
+
+
+def look_at(path: Path, dialect: Dialect | None, quote: str, limit: int, *, header: bool) -> Head:
+    """Read how a file begins.
+
+    Args:
+        dialect: the one to use; found in the first line without.
+        limit: longest line in bytes.
 
     Raises:
-        UnreadableFile: the file is cut, or no zstd file.
+        UnreadableFile: it cannot be read, or its first record cannot name the columns.
     """
-    if path.suffix != ".zst":
-        return
-    import zstandard
-
-    unpacker = zstandard.ZstdDecompressor()
-    frame = unpacker.decompressobj()
-    is_open = True
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                while chunk:
-                    frame = frame if is_open else unpacker.decompressobj()
-                    frame.decompress(chunk)
-                    is_open = not frame.eof
-                    chunk = frame.unused_data if frame.eof else b""
-    except zstandard.ZstdError as error:
+        with open_plain(path) as file:
+            swapped = ends_in_cr(file.read(HEAD))
+        with open_plain(path) as file:
+            lines = Lines(file, limit, swapped=swapped)
+            for number, line in lines:
+                if not line.strip():
+                    continue
+                text = without_end(line).decode("utf-8", "replace")
+                dialect = dialect or _find_dialect(text, quote)
+                first = _first(line, lines, dialect, header=header)
+                count = len(first.fields) if header else _usual_count(first, lines, dialect)
+                return Head(first.fields or [""], count, dialect, number == 1)
+    except UNREADABLE as error:
         raise UnreadableFile(f"cannot be read: {error}") from error
-    if is_open:
-        raise UnreadableFile("cannot be read to its end: it is cut")
+    return Head([], 0, dialect or Dialect(quote=quote), is_plain=True)
 
 
-def to_utf8(path: Path, encoding: str, target: Path) -> Path:
-    """Write a file's text as UTF-8; a byte that is none becomes 0xFF, so its record is rejected.
+def _find_dialect(line: str, quote: str) -> Dialect:
+    """The delimiter that splits the first line into most fields, without tearing quotes apart."""
 
-    Raises:
-        UnreadableFile: the file is cut or not what its name says.
-    """
-    codecs.register_error("carelake_mark", _mark)
-    try:
-        with (
-            open_plain(path) as raw,
-            io.TextIOWrapper(raw, encoding=encoding, errors="carelake_mark", newline="") as reader,
-            target.open("wb") as writer,
-        ):
-            while chunk := reader.read(1 << 20):
-                writer.write(chunk.encode("utf-8", "surrogateescape"))
-    except (OSError, EOFError, UnicodeError) as error:
-        raise UnreadableFile(f"cannot be read as {encoding}: {error}") from error
-    return target
+    def count(delimiter: str) -> tuple[bool, int]:
+        splitter = Splitter(Dialect(delimiter, quote))
+        splitter.feed(line)
+        return not splitter.fault and not splitter.has_stray_quote, len(splitter.fields)
+
+    return Dialect(max(DELIMITERS, key=count), quote)
 
 
-def _mark(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return "\udcff", error.end
+def _first(line: bytes, lines: Lines, dialect: Dialect, *, header: bool) -> Splitter:
+    splitter, bad, ahead = Splitter(dialect), lines.overlong(line) or _bad_bytes(line), 0
+    while True:
+        body = without_end(line)
+        splitter.feed(body.decode("utf-8", "replace"), _end(line, body))
+        following = lines.peek(ahead) if splitter.is_open and ahead < MAX_ALIKE else None
+        if following is None:
+            break
+        line, ahead = following, ahead + 1
+        bad = bad or _bad_bytes(line)
+    if header and (splitter.is_open or splitter.fault or bad):
+        reason = bad or splitter.fault or "has a quote that is never closed"
+        raise UnreadableFile(
+            f"cannot be read: its first line {reason}, and it must name the columns"
+        )
+    if not splitter.is_open and not splitter.fault:
+        lines.drop(ahead)
+    return splitter
+
+
+def _usual_count(first: Splitter, lines: Lines, dialect: Dialect) -> int:
+    """Fields of most of the first records: without a header, the first may be the broken one."""
+    found: Counter[int] = Counter()
+    if not first.fault and not first.is_open:
+        found[len(first.fields)] += 1
+    i = 0
+    while i < 100 and lines.peek(i) is not None:
+        splitter, after = Splitter(dialect), i
+        while (line := lines.peek(after)) is not None and after < i + 50:
+            body = without_end(line)
+            splitter.feed(body.decode("utf-8", "replace"), _end(line, body))
+            after += 1
+            if splitter.fault or not splitter.is_open:
+                break
+        is_whole = not splitter.fault and not splitter.is_open and splitter.fields != [""]
+        if is_whole:
+            found[len(splitter.fields)] += 1
+        i = after if is_whole else i + 1
+    return max(found, key=lambda count: (found[count], count), default=len(first.fields) or 1)
 
 
 def repair(
@@ -115,9 +221,14 @@ def repair(
     """
     rejects: list[Reject] = []
     try:
+        with open_plain(path) as reader:
+            swapped = ends_in_cr(reader.read(HEAD))
         with open_plain(path) as reader, target.open("wb") as writer:
             ordinal = 0 if header else 1
-            for line_number, record, reason in _records(reader, n_columns, dialect, max_line_bytes):
+            lines = Lines(reader, max_line_bytes, swapped=swapped)
+            for line_number, record, reason in _records(
+                lines, n_columns, dialect, max_line_bytes, header=header, swapped=swapped
+            ):
                 if reason is None:
                     writer.write(record + b"\n")
                 elif ordinal == 0:
@@ -126,7 +237,7 @@ def repair(
                     text = record[:RAW_TEXT_LIMIT].decode("utf-8", "replace")
                     rejects.append(Reject(ordinal, line_number, reason, text))
                 ordinal += 1
-    except (OSError, EOFError) as error:
+    except UNREADABLE as error:
         raise UnreadableFile(f"cannot be read to its end: {error}") from error
     return rejects
 
@@ -144,70 +255,86 @@ def shifts(rejects: list[Reject]) -> list[tuple[int, int]]:
 
 
 def _records(
-    reader: BinaryIO, n_columns: int, dialect: Dialect, max_line_bytes: int
+    lines: Lines,
+    n_columns: int,
+    dialect: Dialect,
+    max_bytes: int,
+    *,
+    header: bool,
+    swapped: bool,
 ) -> Iterator[tuple[int, bytes, str | None]]:
     """Yield (line number, record in plain quoting, reason it is rejected or None)."""
     delimiter, quote = dialect.delimiter.encode(), dialect.quote.encode()
-    lines = _Lines(reader, max_line_bytes)
+    is_first = header
     for number, line in lines:
-        if not line.strip() and n_columns > 1:
+        if not line.strip() and (n_columns > 1 or is_first):
             continue
-        reason = lines.overlong(line) or _bad_bytes(line)
-        if reason:
-            yield number, line, reason
-        elif quote not in line:
-            found = line.count(delimiter) + 1
-            yield number, line, None if found == n_columns else _miscount(found, n_columns)
-        else:
-            record, reason = _quoted(line, lines, n_columns, dialect, max_line_bytes)
+        is_first = False
+        body = without_end(line)
+        if reason := lines.overlong(line):
+            yield number, body, reason
+        elif quote in body or b"\r" in body:
+            record, reason = _quoted(line, lines, n_columns, dialect, max_bytes, swapped=swapped)
             yield number, record, reason
+        elif reason := _bad_bytes(body):
+            yield number, body, reason
+        elif body.count(delimiter) + 1 == n_columns:
+            yield number, body, None
+        else:
+            splitter = Splitter(dialect)
+            splitter.feed(body.decode("utf-8"))
+            reason = splitter.count_fault(n_columns)
+            yield number, body if reason else _plain(splitter.fields, dialect, swapped), reason
 
 
 def _quoted(
-    line: bytes, lines: _Lines, n_columns: int, dialect: Dialect, max_bytes: int
+    line: bytes,
+    lines: Lines,
+    n_columns: int,
+    dialect: Dialect,
+    max_bytes: int,
+    *,
+    swapped: bool,
 ) -> tuple[bytes, str | None]:
     """A record with quotes: alone on its line, or with the lines that close its quote."""
-    parts = [line]
+    splitter = Splitter(dialect)
+    first, parts, alike, size = without_end(line), [line], 0, len(line)
+    delimiter = dialect.delimiter.encode()
     while True:
-        fields, fault = _parse(b"\n".join(parts), dialect)
-        if fields is not None:
-            if len(fields) == n_columns:
-                lines.drop(len(parts) - 1)
-                return _plain(fields, dialect), None
-            return line, _miscount(len(fields), n_columns)
-        following = lines.peek(len(parts) - 1) if fault == "open" else None
-        too_long = len(parts) >= MAX_RECORD_LINES or sum(map(len, parts)) > max_bytes
-        if following is None or too_long or _bad_bytes(following):
-            reason = "has a quote that is never closed" if fault == "open" else fault
-            return line, reason or "cannot be split into fields"
+        body = without_end(parts[-1])
+        splitter.feed(body.decode("utf-8", "surrogateescape"), _end(parts[-1], body))
+        if splitter.fault or not splitter.is_open:
+            break
+        following = lines.peek(len(parts) - 1)
+        if following is None or lines.overlong(following):
+            break
+        alike += following.count(delimiter) + 1 == n_columns
+        size += len(following)
+        if alike > MAX_ALIKE or size > max_bytes:
+            break
         parts.append(following)
+    if splitter.is_open or (splitter.fault and len(parts) > 1):
+        # which quote is the wrong one is not known: the line is given up, the next ones are read
+        return first, _bad_bytes(first) or "has a quote that is never closed"
+    reason = splitter.fault or splitter.count_fault(n_columns)
+    if reason:
+        return first, _bad_bytes(first) or reason
+    lines.drop(len(parts) - 1)
+    whole = without_end(b"".join(parts))
+    reason = _bad_bytes(whole)
+    return (whole, reason) if reason else (_plain(splitter.fields, dialect, swapped), None)
 
 
-def _parse(record: bytes, dialect: Dialect) -> tuple[list[str] | None, str]:
-    reader = csv.reader(
-        io.StringIO(record.decode("utf-8"), newline=""),
-        delimiter=dialect.delimiter,
-        quotechar=dialect.quote,
-        strict=True,
+def _end(line: bytes, body: bytes) -> str:
+    return line[len(body) :].decode("ascii")
+
+
+def _plain(fields: list[str], dialect: Dialect, swapped: bool) -> bytes:
+    quote = dialect.quote
+    record = dialect.delimiter.join(
+        f"{quote}{field.replace(quote, quote + quote)}{quote}" for field in fields
     )
-    try:
-        rows = list(reader)
-    except csv.Error as error:
-        is_open = "unexpected end of data" in str(error)
-        return None, "open" if is_open else "has text after a closing quote"
-    return (rows[0], "") if len(rows) == 1 else (None, "holds several records in one")
-
-
-def _plain(fields: list[str], dialect: Dialect) -> bytes:
-    out = io.StringIO()
-    csv.writer(
-        out,
-        delimiter=dialect.delimiter,
-        quotechar=dialect.quote,
-        quoting=csv.QUOTE_ALL,
-        lineterminator="",
-    ).writerow(fields)
-    return out.getvalue().encode("utf-8")
+    return (swap_ends(record) if swapped else record).encode("utf-8")
 
 
 def _bad_bytes(line: bytes) -> str | None:
@@ -219,54 +346,3 @@ def _bad_bytes(line: bytes) -> str | None:
         except UnicodeDecodeError:
             return "is not valid text in the file's encoding"
     return None
-
-
-def _miscount(found: int, expected: int) -> str:
-    return f"has {found} fields where {expected} are expected"
-
-
-class _Lines:
-    """Physical lines with look-ahead, numbered from 1; an overlong one is cut, its rest skipped."""
-
-    def __init__(self, reader: BinaryIO, max_line_bytes: int) -> None:
-        self._reader = reader
-        self._limit = max_line_bytes
-        self._ahead: list[bytes] = []
-        self._number = 0
-
-    def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        while (line := self._next()) is not None:
-            self._number += 1
-            if self._number == 1:
-                line = line.removeprefix(codecs.BOM_UTF8)
-            yield self._number, line
-
-    def peek(self, offset: int) -> bytes | None:
-        """The line `offset` after the next one, None at the end."""
-        while len(self._ahead) <= offset:
-            line = self._read()
-            if line is None:
-                return None
-            self._ahead.append(line)
-        return self._ahead[offset]
-
-    def drop(self, count: int) -> None:
-        """Take the next `count` lines as read."""
-        del self._ahead[:count]
-        self._number += count
-
-    def overlong(self, line: bytes) -> str | None:
-        """Why a line is too long to be a record."""
-        return f"is longer than {self._limit:,} bytes" if len(line) > self._limit else None
-
-    def _next(self) -> bytes | None:
-        return self._ahead.pop(0) if self._ahead else self._read()
-
-    def _read(self) -> bytes | None:
-        line = self._reader.readline(self._limit + 2)
-        if not line:
-            return None
-        if not line.endswith(b"\n") and len(line) >= self._limit + 2:
-            while (rest := self._reader.readline(1 << 20)) and not rest.endswith(b"\n"):
-                pass
-        return line.rstrip(b"\r\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import email.policy
 import hashlib
@@ -10,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC
+from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
@@ -18,16 +20,43 @@ from typing import Any
 
 import pyarrow as pa
 
-from carelake.warehouse.csv_repair import RAW_TEXT_LIMIT, open_plain
+from carelake.source_list import is_encoding
+from carelake.warehouse.csv_repair import RAW_TEXT_LIMIT, UNREADABLE
 from carelake.warehouse.incoming import Reject, UnreadableFile
+from carelake.warehouse.lines import HEAD, Lines, ends_in_cr
+from carelake.warehouse.packed import open_plain
 from carelake.warehouse.schema import EMAIL_COLUMNS
 
 SCHEMA = pa.schema([("__row", pa.int64()), *((name, pa.string()) for name in EMAIL_COLUMNS)])
 AUTO_PRECEDENCE = {"bulk", "junk", "list", "auto_reply"}
+MAX_MESSAGE_BYTES = 100_000_000
+"""Mail servers refuse larger ones; one that never ends must not take all memory."""
+MAX_DECODED = 20_000
+"""Longer header lines are kept as they came: nobody writes them, and decoding takes its time."""
+SPACED = {"br", "/p", "/div", "/li", "/tr"}
+"""Tags that end a line."""
+TAG = re.compile(r"/?[^\s>/]*")
 
 
-def read_mbox(path: Path) -> tuple[pa.Table, list[Reject]]:
+class _Policy(email.policy.Compat32):
+    """Headers as they came, except that one about a part's form has an end.
+
+    The standard parser takes a time that grows with the square of their length.
+    """
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:MAX_DECODED] if name.lower().startswith("content-") else value
+
+
+POLICY = _Policy()
+
+
+def read_mbox(path: Path, max_line_bytes: int = 16_000_000) -> tuple[pa.Table, list[Reject]]:
     """Parse an mbox file.
+
+    Args:
+        max_line_bytes: a message with a longer line is given up.
 
     Returns:
         One row per message (`__row` counts messages from 1), and the messages that are none.
@@ -38,34 +67,49 @@ def read_mbox(path: Path) -> tuple[pa.Table, list[Reject]]:
     rows: list[dict[str, Any]] = []
     rejects: list[Reject] = []
     try:
-        for ordinal, (line, raw) in enumerate(_messages(path), start=1):
+        for ordinal, (line, raw, fault) in enumerate(_messages(path, max_line_bytes), start=1):
             try:
+                if fault:
+                    raise ValueError(fault)
                 rows.append({"__row": ordinal, **parse_message(raw)})
             except Exception as error:  # the standard parser raises many kinds on broken mail
                 text = raw[:RAW_TEXT_LIMIT].decode("utf-8", "replace")
                 rejects.append(Reject(ordinal, line, f"is no readable message: {error}", text))
-    except (OSError, EOFError) as error:
+    except UNREADABLE as error:
         raise UnreadableFile(f"cannot be read to its end: {error}") from error
     return pa.Table.from_pylist(rows, schema=SCHEMA), rejects
 
 
-def _messages(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield (line of its `From ` separator, bytes) per message."""
-    start, lines = 0, list[bytes]()
+def _messages(path: Path, max_line_bytes: int) -> Iterator[tuple[int, bytes, str | None]]:
+    """Yield (line of its `From ` separator, bytes, why it is given up or None) per message."""
+    start, parts, size = 0, list[bytes](), 0
+    fault: str | None = None
     blank = True
     with open_plain(path) as file:
-        for number, line in enumerate(file, start=1):
+        swapped = ends_in_cr(file.read(HEAD))
+    with open_plain(path) as file:
+        lines = Lines(file, max_line_bytes, swapped=swapped)
+        for number, line in lines:
             if blank and line.startswith(b"From "):
                 if start:
-                    yield start, b"".join(lines)
-                start, lines = number, []
+                    yield start, b"".join(parts), fault
+                start, parts, size, fault = number, [], 0, None
             elif start:
-                lines.append(line[1:] if re.match(rb">+From ", line) else line)
+                fault = fault or _too_large(lines.overlong(line), size + len(line))
+                if fault is None or not parts:
+                    parts.append(line[1:] if re.match(rb">+From ", line) else line)
+                    size += len(line)
             elif line.strip():
                 raise UnreadableFile("does not begin with a `From ` line, so it is no mbox file")
             blank = not line.strip()
     if start:
-        yield start, b"".join(lines)
+        yield start, b"".join(parts), fault
+
+
+def _too_large(overlong: str | None, size: int) -> str | None:
+    if overlong:
+        return f"one of its lines {overlong}"
+    return f"it is larger than {MAX_MESSAGE_BYTES:,} bytes" if size > MAX_MESSAGE_BYTES else None
 
 
 def parse_message(raw: bytes) -> dict[str, str | None]:
@@ -76,13 +120,13 @@ def parse_message(raw: bytes) -> dict[str, str | None]:
     """
     # compat32 keeps headers as they came and leaves decoding to us: ten times faster than the
     # default policy, and it never raises on a malformed header
-    message = email.message_from_bytes(raw, policy=email.policy.compat32)
-    senders = getaddresses([_header(message, "From") or ""])
+    message = email.message_from_bytes(raw, policy=POLICY)
+    senders = _addresses(message, "From")
     sender = senders[0] if senders else ("", "")
     body = _body(message)
-    if not sender[1] and not body:
+    if not sender[1] and not body.strip():
         raise ValueError("it has neither sender nor text")
-    recipients = getaddresses([_header(message, h) or "" for h in ("To", "Cc")])
+    recipients = _addresses(message, "To", "Cc")
     return {
         "message_id": _identifier(_header(message, "Message-ID")),
         "in_reply_to": _identifier(_header(message, "In-Reply-To")),
@@ -102,17 +146,28 @@ def parse_message(raw: bytes) -> dict[str, str | None]:
     }
 
 
+def _addresses(message: Message, *names: str) -> list[tuple[str, str]]:
+    """Pairs (name, address) of some headers."""
+    texts = [_header(message, name) or "" for name in names]
+    try:
+        return getaddresses(texts)
+    except RecursionError:  # brackets in brackets in brackets: what looks like an address is one
+        return [("", a) for t in texts for a in re.findall(r"[^\s<>()@,;:]+@[^\s<>()@,;:]+", t)]
+
+
 def _header(message: Message, name: str) -> str | None:
     """A header in one line, its encoded words decoded."""
     value = message[name]
     if value is None:
         return None
     text = str(value)
-    if "=?" in text:
-        parts = []
-        for part, charset in decode_header(text):
-            parts.append(_decode(part, charset or "utf-8") if isinstance(part, bytes) else part)
-        text = "".join(parts)
+    if "=?" in text and len(text) <= MAX_DECODED:
+        # an encoded word that cannot be decoded is still a text
+        with contextlib.suppress(HeaderParseError, ValueError):
+            text = "".join(
+                _decode(part, charset or "utf-8") if isinstance(part, bytes) else part
+                for part, charset in decode_header(text)
+            )
     return " ".join(text.split())
 
 
@@ -181,8 +236,8 @@ def _decode(raw: bytes, charset: str) -> str:
     # gb18030 reads all that is labelled with its older, smaller relatives
     charset = "gb18030" if charset.lower() in ("gb2312", "gbk", "gb18030") else charset
     try:
-        return raw.decode(charset)
-    except (LookupError, UnicodeDecodeError):
+        return raw.decode(charset if is_encoding(charset) else "utf-8")
+    except ValueError:
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError:
@@ -190,12 +245,30 @@ def _decode(raw: bytes, charset: str) -> str:
 
 
 def _plain_text(markup: str) -> str:
-    text = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", markup)
-    text = re.sub(r"(?i)<(br|/p|/div|/li|/tr)\b[^>]*>", "\n", text)
-    text = html.unescape(re.sub(r"(?s)<[^>]+>", " ", text))
-    text = re.sub(r" ?\n ?", "\n", re.sub(r"[^\S\n]+", " ", text))
+    text = html.unescape("".join(_without_tags(markup)))
+    text = re.sub(r"[^\S\n]+", " ", text)
+    text = re.sub(r" ?\n ?", "\n", text)
     # layout tables leave a screenful of empty lines between two sentences
     return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _without_tags(markup: str) -> Iterator[str]:
+    """The text between the tags; every character is looked at once, whatever stands there."""
+    folded, at = markup.lower(), 0
+    while (start := markup.find("<", at)) >= 0:
+        stop = markup.find(">", start)
+        if stop < 0:
+            break
+        yield markup[at:start]
+        match = TAG.match(folded, start + 1)
+        name = match[0] if match else ""
+        yield "\n" if name in SPACED else " "
+        at = stop + 1
+        if name in ("script", "style"):
+            end = folded.find(f"</{name}", at)
+            close = markup.find(">", end) if end >= 0 else -1
+            at = close + 1 if close >= 0 else len(markup)
+    yield markup[at:]
 
 
 def _clean(text: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 
@@ -43,3 +44,21 @@ class Incoming:
     row_number: str
     rejects: list[Reject] = field(default_factory=list)
     json_record: str | None = None
+
+
+def unique_names(names: list[str]) -> list[str]:
+    """Column names, made unique; `column<i>` where a name is empty."""
+    found: list[str] = []
+    taken: set[str] = set()
+    for i, given in enumerate(names):
+        name = given.strip().replace("\0", "") or f"column{i}"
+        while name.lower() in taken:
+            name += "_"
+        taken.add(name.lower())
+        found.append(name)
+    return found
+
+
+def pointer(parts: Iterable[str]) -> str:
+    """A JSON pointer to a member: unlike a JSON path, it can name any key there is."""
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -30,6 +31,9 @@ from carelake.warehouse.csv_repair import Dialect
 from carelake.warehouse.incoming import Incoming, NeedsCare, Reject, UnreadableFile
 from carelake.warehouse.mapping import map_file, row_id
 from carelake.warehouse.readers import Reader
+
+DATA_FAULTS = (UnreadableFile, duckdb.DataError, duckdb.ProgrammingError)
+"""What a file can cause: it must not stop the files and sources after it."""
 
 
 @dataclass
@@ -65,6 +69,7 @@ class _Faults:
 
     careful: set[str] = field(default_factory=set)
     unreadable: dict[str, str] = field(default_factory=dict)
+    looked_ahead: bool = False
 
 
 def load(
@@ -120,6 +125,8 @@ def load_batch(
             return result
         except _BeginAgain:
             con.execute("rollback")
+            if len(manifest.files) > 1:
+                _look_ahead(con, ctx, source, manifest, scratch, faults)
         except duckdb.Error as error:
             con.execute("rollback")
             raise RunFailed(
@@ -130,6 +137,37 @@ def load_batch(
             raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _look_ahead(
+    con: duckdb.DuckDBPyConnection,
+    ctx: Context,
+    source: Source,
+    manifest: Manifest,
+    scratch: Path,
+    faults: _Faults,
+) -> None:
+    """Find the faults of all files of a batch at once, else each would begin it again."""
+    reader = Reader(con, source, scratch, _stored_dialect(con, source))
+    for file in manifest.files:
+        if faults.looked_ahead or file.landed in faults.unreadable:
+            continue
+        path = manifest.folder(ctx.home.landing) / file.landed
+        try:
+            if file.landed not in faults.careful:
+                with contextlib.suppress(NeedsCare):
+                    reader.read(path)
+                    continue
+                faults.careful.add(file.landed)
+            reader.read(path, careful=True)
+        except DATA_FAULTS as fault:
+            faults.unreadable[file.landed] = _unreadable(fault)
+    faults.looked_ahead = True
+
+
+def _unreadable(fault: Exception) -> str:
+    said = first_line(fault)
+    return said if "read" in said else f"cannot be read: {said}"
 
 
 def _scratch(ctx: Context) -> Path:
@@ -149,21 +187,21 @@ def _load(
     sequence = _forget(con, source, manifest.batch_id)
     result = BatchResult(manifest.batch_id, source.name)
     reader = Reader(con, source, scratch, _stored_dialect(con, source))
-    columns: list[str] = []
+    columns: dict[str, None] = {}
     for file in manifest.files:
         path = manifest.folder(ctx.home.landing) / file.landed
         loaded = _load_file(con, reader, source, manifest, file, path, sequence, faults)
         _record_file(con, source, manifest, file, loaded, sequence)
         result.n_raw += loaded.n_raw
         result.n_rejects += len(loaded.rejects)
-        columns += [c for c in loaded.columns if c not in columns]
+        columns |= dict.fromkeys(loaded.columns)
         result.missing += [c for c in loaded.missing if c not in result.missing]
         if loaded.unreadable:
             result.held_reason = f"{file.name} {loaded.unreadable}"
     result.n_physical = result.n_raw + result.n_rejects
-    result.new = _new_columns(con, source, columns)
+    result.new = _new_columns(con, source, list(columns))
     _store_dialect(con, source, reader.dialect)
-    _record_batch(con, source, manifest, result, columns, sequence, time.monotonic() - began)
+    _record_batch(con, source, manifest, result, list(columns), sequence, time.monotonic() - began)
     return result
 
 
@@ -204,9 +242,8 @@ def _load_file(
     except NeedsCare as fault:
         faults.careful.add(file.landed)
         raise _BeginAgain from fault
-    except UnreadableFile as fault:
-        reason = str(fault) if "read" in str(fault) else f"cannot be read: {fault}"
-        faults.unreadable[file.landed] = reason
+    except DATA_FAULTS as fault:
+        faults.unreadable[file.landed] = _unreadable(fault)
         raise _BeginAgain from fault
     return _FileResult(n_raw, incoming.rejects, list(incoming.columns), missing)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from carelake.source_list import TIME_COLUMNS, Source
 from carelake.warehouse.connection import literal
-from carelake.warehouse.incoming import Incoming
+from carelake.warehouse.incoming import Incoming, pointer
 from carelake.warehouse.schema import raw_columns
 
 ISO = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -75,10 +75,8 @@ class _Finder:
             return self._incoming.columns[name]
         root, _, rest = theirs.partition(".")
         if rest and self._incoming.json_record and root in self._incoming.columns:
-            path = "$" + "".join(
-                "." + json.dumps(part, ensure_ascii=False) for part in theirs.split(".")
-            )
-            return f"json_extract_string({self._incoming.json_record}, {literal(path)})"
+            place = literal(pointer(theirs.split(".")))
+            return f"json_extract_string({self._incoming.json_record}, {place})"
         return None
 
 
@@ -120,7 +118,7 @@ def time_text(text: str, formats: list[str], timezone: str) -> str:
         tries = [f"try_strptime({text}, {literal(f)})::timestamptz" for f in aware]
         if naive:
             listed = ", ".join(literal(f) for f in naive)
-            tries.append(f"timezone({zone}, try_strptime({text}, [{listed}]))")
+            tries.append(f"try(timezone({zone}, try_strptime({text}, [{listed}])))")
         moment = f"coalesce({', '.join(tries)})"
     else:
         moment = f"""coalesce(
@@ -129,7 +127,7 @@ def time_text(text: str, formats: list[str], timezone: str) -> str:
                      then to_timestamp(try_cast({text} as bigint) // 1000)
                  when regexp_matches({text}, '(Z|z|[+-]\\d\\d:?\\d\\d)$')
                      then try_cast({text} as timestamptz) end,
-            timezone({zone}, try_cast({text} as timestamp)))"""
+            try(timezone({zone}, try_cast({text} as timestamp))))"""
     full = f"coalesce(strftime(timezone('UTC', {moment}), '{ISO}'), {text})"
     if formats or timezone.upper() != "UTC":
         return full

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
@@ -14,17 +14,29 @@ from carelake.source_list import Source
 from carelake.warehouse.connection import first_line, ident, literal
 from carelake.warehouse.csv_repair import (
     RAW_TEXT_LIMIT,
+    UNREADABLE,
     Dialect,
-    open_plain,
+    Head,
+    look_at,
     repair,
-    require_whole,
     shifts,
-    to_utf8,
 )
 from carelake.warehouse.emails import read_mbox
-from carelake.warehouse.incoming import Incoming, NeedsCare, Reject, UnreadableFile
+from carelake.warehouse.excel import read_excel
+from carelake.warehouse.incoming import (
+    Incoming,
+    NeedsCare,
+    Reject,
+    UnreadableFile,
+    pointer,
+    unique_names,
+)
+from carelake.warehouse.json_repair import MARK, mend_document, mend_text, repair_lines
+from carelake.warehouse.packed import require_sound, to_utf8
 
 MAX_JSON_BYTES = 1_000_000_000
+SIMPLE_KEY = re.compile(r"[^\x00\"\\\\]+")
+"""Keys that may name the member of a struct."""
 UTF8 = {"utf-8", "utf8", "utf-8-sig", "ascii", "us-ascii"}
 
 
@@ -60,13 +72,14 @@ class Reader:
             NeedsCare: the fast way met a fault.
             UnreadableFile: nothing of it can be read.
         """
-        require_whole(path)
+        limit = self.source.max_expanded
+        require_sound(path, limit)
         if self.source.kind == "mbox":
             return self._mbox(path)
         readers = {
             "csv": self._careful_csv if careful else self._csv,
             "jsonl": self._careful_jsonl if careful else self._jsonl,
-            "json": self._json,
+            "json": self._careful_json if careful else self._json,
             "parquet": self._parquet,
             "xlsx": self._xlsx,
         }
@@ -83,36 +96,43 @@ class Reader:
 
     # -- csv ---------------------------------------------------------------------------------
     def _csv(self, path: Path) -> Incoming:
-        self.dialect = self.dialect or self._find_dialect(path)
-        names = self._header(path)
-        if not names:
+        head = self._look_at(path)
+        if not head.first:
             return _nothing()
+        if not head.is_plain:
+            return self._careful_csv(path)
+        columns = self._columns(head)
         self.con.execute("drop table if exists reject_errors; drop table if exists reject_scans")
         try:
-            self._stage_csv(path, names, ", store_rejects = true, rejects_limit = 0")
+            self._stage_csv(
+                path, columns, head.dialect, ", store_rejects = true, rejects_limit = 0"
+            )
         except duckdb.Error as error:
             raise NeedsCare from error
-        nul = " or ".join(f"contains({ident(name)}, chr(0))" for name in names)
+        nul = " or ".join(f"contains({place}, chr(0))" for place in columns.values())
         faulty = self.con.execute(
             f"select exists(from reject_errors) or exists(from carelake_records where {nul})"
         ).fetchone()
         if faulty and faulty[0]:
-            raise NeedsCare
-        return Incoming(self._staged(), {name: ident(name) for name in names}, "__row")
+            return self._careful_csv(path)
+        return Incoming(self._staged(), columns, "__row")
 
     def _careful_csv(self, path: Path) -> Incoming:
-        self.dialect = self.dialect or self._find_dialect(path)
-        names = self._header(path)
+        head = self._look_at(path)
+        if not head.first:
+            return _nothing()
+        columns = self._columns(head)
         clean = self.scratch / (path.name + ".clean.csv")
         rejects = repair(
             path,
             clean,
-            len(names),
-            self.dialect,
+            head.n_columns,
+            head.dialect,
             header=self.source.header,
             max_line_bytes=self.source.max_line_bytes,
         )
-        self._stage_csv(clean, names, "")
+        # the ends of the copy are known; found by the reader, one within quotes may mislead it
+        self._stage_csv(clean, columns, head.dialect, ", new_line = '\\n'")
         relation, row = self._staged(), "__row"
         steps = shifts(rejects)
         if steps:
@@ -122,120 +142,104 @@ class Reader:
                 select r.*, r.__row + coalesce(s.shift, 0) as __physical
                 from {relation} as r asof left join carelake_shifts as s on r.__row >= s.start)"""
             row = "__physical"
-        return Incoming(relation, {name: ident(name) for name in names}, row, rejects)
+        return Incoming(relation, columns, row, rejects)
 
-    def _stage_csv(self, path: Path, names: list[str], more: str) -> None:
-        assert self.dialect is not None
-        fields = ", ".join(f"{literal(name)}: 'varchar'" for name in names)
+    def _stage_csv(self, path: Path, columns: dict[str, str], dialect: Dialect, more: str) -> None:
+        fields = ", ".join(f"{place}: 'varchar'" for place in columns.values())
         self._stage(
             f"""
             from read_csv(
                 {literal(str(path))}, auto_detect = false, header = {self.source.header},
-                columns = {{{fields}}}, delim = {literal(self.dialect.delimiter)},
-                quote = {literal(self.dialect.quote)}, escape = {literal(self.dialect.quote)},
+                columns = {{{fields}}}, delim = {literal(dialect.delimiter)},
+                quote = {literal(dialect.quote)}, escape = {literal(dialect.quote)},
                 strict_mode = true, max_line_size = {self.source.max_line_bytes},
                 buffer_size = {self._buffer}{more})
             """
         )
 
+    def _look_at(self, path: Path) -> Head:
+        quote, given = self.source.quote or '"', self.dialect
+        if self.source.delimiter:
+            given = Dialect(self.source.delimiter, quote)
+        limit = self.source.max_line_bytes
+        head = look_at(path, given, quote, limit, header=self.source.header)
+        if head.n_columns > 1:
+            # a file without a single delimiter says nothing about the next ones
+            self.dialect = head.dialect
+        return head
+
+    def _columns(self, head: Head) -> dict[str, str]:
+        """Their names, with the places they are staged at: names of strangers are no SQL."""
+        names = head.first if self.source.header else [""] * head.n_columns
+        return _places(unique_names(names))
+
     @property
     def _buffer(self) -> int:
         return max(32_000_000, 2 * self.source.max_line_bytes)
 
-    def _find_dialect(self, path: Path) -> Dialect:
-        quote = self.source.quote or '"'
-        if self.source.delimiter:
-            return Dialect(self.source.delimiter, quote)
-        sample = self._first_text(path)
-        try:
-            found = csv.Sniffer().sniff(sample.splitlines()[0] if sample else "", ",;\t|")
-            return Dialect(found.delimiter, quote)
-        except (csv.Error, IndexError):
-            return Dialect(",", quote)
-
-    def _first_text(self, path: Path) -> str:
-        try:
-            with open_plain(path) as file:
-                return file.read(1 << 20).decode("utf-8-sig", "replace")
-        except (OSError, EOFError) as error:
-            raise UnreadableFile(f"cannot be read: {error}") from error
-
-    def _header(self, path: Path) -> list[str]:
-        """Column names, made unique; `column<i>` where a name is empty or there is no header."""
-        assert self.dialect is not None
-        text = self._first_text(path)
-        first = next(
-            csv.reader(
-                io.StringIO(text, newline=""),
-                delimiter=self.dialect.delimiter,
-                quotechar=self.dialect.quote,
-            ),
-            [],
-        )
-        names: list[str] = []
-        taken: set[str] = set()
-        for i, cell in enumerate(first):
-            name = cell.strip().replace("\0", "") if self.source.header else ""
-            name = name or f"column{i}"
-            while name.lower() in taken:
-                name += "_"
-            taken.add(name.lower())
-            names.append(name)
-        return names
-
     # -- json --------------------------------------------------------------------------------
     def _jsonl(self, path: Path) -> Incoming:
         try:
-            self._stage(
-                f"""
-                select line as __json from read_csv(
-                    {literal(str(path))}, auto_detect = false, header = false,
-                    columns = {{'line': 'varchar'}}, delim = '\x1f', quote = '', escape = '',
-                    max_line_size = {self.source.max_line_bytes}, buffer_size = {self._buffer})
-                """
-            )
+            self._stage_lines(path)
         except duckdb.Error as error:
             raise NeedsCare from error
         return self._records()
 
     def _careful_jsonl(self, path: Path) -> Incoming:
         """For files with bytes that are no text, or lines that are too long."""
-        texts: list[str] = []
+        clean = self.scratch / (path.name + ".clean.jsonl")
         try:
-            with open_plain(path) as file:
-                for line in file:
-                    too_long = len(line) > self.source.max_line_bytes
-                    cut = line[:RAW_TEXT_LIMIT] if too_long else line
-                    texts.append(cut.decode("utf-8", "surrogateescape").rstrip("\r\n"))
-        except (OSError, EOFError) as error:
+            rejects = repair_lines(path, clean, self.source.max_line_bytes)
+        except UNREADABLE as error:
             raise UnreadableFile(f"cannot be read to its end: {error}") from error
-        # a cut line, and one with a byte that is no text, is invalid JSON and rejected as such
-        self._temporary("carelake_records", pa.table({"__json": [_printable(t) for t in texts]}))
-        self._number_rows()
-        return self._records()
+        self._stage_lines(clean)
+        incoming = self._records()
+        both = [*incoming.rejects, *rejects]
+        incoming.rejects = sorted(both, key=lambda reject: reject.row_number or 0)
+        return incoming
+
+    def _stage_lines(self, path: Path) -> None:
+        self._stage(
+            f"""
+            select line as __json from read_csv(
+                {literal(str(path))}, auto_detect = false, header = false,
+                columns = {{'line': 'varchar'}}, delim = '\x1f', quote = '', escape = '',
+                max_line_size = {self.source.max_line_bytes}, buffer_size = {self._buffer})
+            """
+        )
 
     def _json(self, path: Path) -> Incoming:
-        place = "$"
-        for part in (self.source.records_path or "").split("."):
-            place += f'."{part}"' if part else ""
-        document = f"""read_json_objects(
-            {literal(str(path))}, format = 'unstructured', maximum_object_size = {MAX_JSON_BYTES})"""
-        found = self.con.execute(
-            f"select count(*), min(json_type(json, {literal(place)})) from {document}"
-        ).fetchone()
-        if not found or found[0] == 0:
-            return _nothing()
-        if found[1] is None:
-            raise UnreadableFile(f"has nothing at records_path '{self.source.records_path}'")
-        items = (
-            f"json_extract(json, {literal(place + '[*]')})"
-            if found[1] == "ARRAY"
-            else (f"[json_extract(json, {literal(place)})]")
-        )
-        self._stage(
-            f"select record::varchar as __json from (select unnest({items}) as record from {document})"
-        )
+        try:
+            self._stage_documents(path)
+        except duckdb.Error as error:
+            raise NeedsCare from error
         return self._records()
+
+    def _careful_json(self, path: Path) -> Incoming:
+        """For documents with bytes that are no text."""
+        try:
+            mended = mend_document(path, self.scratch / (path.name + ".mended"), MAX_JSON_BYTES)
+        except UNREADABLE as error:
+            raise UnreadableFile(f"cannot be read to its end: {error}") from error
+        self._stage_documents(mended or path)
+        return self._records(f"or contains(__json, {literal(MARK)})")
+
+    def _stage_documents(self, path: Path) -> None:
+        parts = [part for part in (self.source.records_path or "").split(".") if part]
+        place = literal(pointer(parts))
+        self._stage(
+            f"""
+            select record::varchar as __json from (
+                select unnest(case json_type(json, {place})
+                    when 'ARRAY' then json_extract(json_extract(json, {place}), '$[*]')
+                    else [json_extract(json, {place})] end) as record
+                from read_json_objects({literal(str(path))},
+                    format = 'unstructured', maximum_object_size = {MAX_JSON_BYTES}))
+            """
+        )
+        if parts:
+            gone = "update carelake_records set __json = 'null' where __json is null"
+            self.con.execute(gone)
 
     def _temporary(self, name: str, table: pa.Table) -> None:
         self.con.register("arriving", table)
@@ -255,70 +259,123 @@ class Reader:
         """The file's records, numbered: a table keeps their order, and is read in parallel."""
         return f"(select rowid - {self._first_row} + 1 as __row, * from carelake_records)"
 
-    def _records(self) -> Incoming:
-        """Rows of `carelake_records` that are JSON objects; the others are rejects."""
+    def _records(self, or_broken: str = "") -> Incoming:
+        """Rows of `carelake_records` that are JSON objects; the others are rejects.
+
+        Args:
+            or_broken: SQL of one more condition that makes a record broken.
+        """
         blank = "(not starts_with(__json, '{') and trim(__json) = '' or __json is null)"
+        # a CASE: the sides of an OR are taken in any order, and json_type fails on what is no JSON
+        kind = "case when json_valid(__json) then json_type(__json) else 'NONE' end"
+        broken = f"({kind}) <> 'OBJECT' {or_broken}"
         found = self.con.execute(f"select exists(from carelake_records where {blank})").fetchone()
         if found and found[0]:
             self.con.execute(f"delete from carelake_records where {blank}")
-        broken = self.con.execute(
+        self.con.execute(
             f"""
-            select rowid - {self._first_row} + 1, left(__json, {RAW_TEXT_LIMIT}), case
-                when json_valid(__json) then 'is JSON, but no object' else 'is not valid JSON' end
-            from carelake_records
-            where not json_valid(__json) or json_type(__json) <> 'OBJECT'
-            order by rowid
+            create or replace temp table carelake_broken as
+            select rowid - {self._first_row} + 1 as row_number, __json, json_valid(__json) as is_json
+            from carelake_records where {broken}
             """
-        ).fetchall()
-        rejects = [Reject(row, row, reason, text) for row, text, reason in broken]
+        )
+        rejects = self._broken()
         if rejects:
-            self.con.execute(
-                "delete from carelake_records "
-                "where not json_valid(__json) or json_type(__json) <> 'OBJECT'"
-            )
+            self.con.execute(f"delete from carelake_records where {broken}")
         keys = self.con.execute(
             "with shapes as (select distinct json_keys(__json) as keys from carelake_records) "
             "select distinct unnest(keys) as key from shapes order by key"
         ).fetchall()
-        # every member is taken out of a record in one pass over its text
-        shape = json.dumps({key: "VARCHAR" for (key,) in keys}, ensure_ascii=False)
-        parsed = f"from_json(__json, {literal(shape)})" if keys else "null"
+        columns, shape = self._members(key for (key,) in keys)
+        # the members asked for are taken out of a record in one pass over its text
+        parsed = f"from_json(__json, {literal(json.dumps(shape))})" if shape else "null"
         return Incoming(
             f"(select *, {parsed} as __record from {self._staged()})",
-            {key: f"__record.{ident(key)}" for (key,) in keys},
+            columns,
             "__row",
             rejects,
             json_record="__json",
         )
 
+    def _broken(self) -> list[Reject]:
+        """Rejects among the staged records; half a surrogate pair is mended, not rejected."""
+        found = self.con.execute(
+            "select row_number, __json, is_json from carelake_broken order by row_number"
+        ).fetchall()
+        mended = {row: mend_text(text) for row, text, is_json in found if not is_json}
+        mended = {row: text for row, text in mended.items() if text is not None}
+        if mended:
+            texts = pa.table({"n": list(mended), "t": list(mended.values())})
+            self._temporary("carelake_mended", texts)
+            self.con.execute(
+                f"update carelake_records set __json = t from carelake_mended "
+                f"where carelake_records.rowid = n + {self._first_row} - 1 and json_valid(t)"
+            )
+            sound = "select n from carelake_mended "
+            sound += "where case when json_valid(t) then json_type(t) end = 'OBJECT'"
+            saved = {row for (row,) in self.con.execute(sound).fetchall()}
+            mended = {row: text for row, text in mended.items() if row in saved}
+        return [
+            Reject(
+                row, row, _json_fault(text, is_json), text[:RAW_TEXT_LIMIT].replace(MARK, "\ufffd")
+            )
+            for row, text, is_json in found
+            if row not in mended
+        ]
+
+    def _members(self, keys: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Expression of every member of the records, and the shape of those that are parsed.
+
+        Only what the mapping may ask for is parsed; two names that differ in case only are not,
+        as the members of a struct cannot be told apart by case.
+        """
+        asked = {name.strip().lower() for name in self.source.columns.values()}
+        asked |= {attribute.name.strip().lower() for attribute in self.source.attributes}
+        columns: dict[str, str] = {}
+        shape: dict[str, str] = {}
+        for key in keys:
+            folded = key.strip().lower()
+            if folded in asked and SIMPLE_KEY.fullmatch(key):
+                asked.discard(folded)
+                shape[key] = "VARCHAR"
+                columns[key] = f"__record.{ident(key)}"
+            else:
+                place = literal(pointer([key])) if "\0" not in key else "null"
+                columns[key] = f"json_extract_string(__json, {place})"
+        return columns, shape
+
     # -- other formats -----------------------------------------------------------------------
     def _parquet(self, path: Path) -> Incoming:
-        relation = f"read_parquet({literal(str(path))}, file_row_number = true)"
-        names = [row[0] for row in self.con.execute(f"describe from {relation}").fetchall()]
-        columns = {n: f"{ident(n)}::varchar" for n in names if n != "file_row_number"}
-        return Incoming(relation, columns, "file_row_number + 1")
+        file = f"read_parquet({literal(str(path))}, file_row_number = true)"
+        names = [row[0] for row in self.con.execute(f"describe from {file}").fetchall()]
+        places = _places([name for name in names if name != "file_row_number"])
+        chosen = "".join(f", {ident(n)}::varchar as {place}" for n, place in places.items())
+        relation = f"(select file_row_number + 1 as __row{chosen} from {file})"
+        return Incoming(relation, places, "__row")
 
     def _xlsx(self, path: Path) -> Incoming:
-        self.con.execute("load excel")
-        sheet = f", sheet = {literal(self.source.sheet)}" if self.source.sheet else ""
-        relation = f"read_xlsx({literal(str(path))}, header = {self.source.header}{sheet})"
-        names = [row[0] for row in self.con.execute(f"describe from {relation}").fetchall()]
-        columns = {name: f"{ident(name)}::varchar" for name in names}
-        self._stage(f"from {relation}")
-        return Incoming(self._staged(), columns, "__row")
+        limit = self.source.max_expanded
+        table, names, rejects = read_excel(
+            path, sheet=self.source.sheet, header=self.source.header, max_bytes=limit
+        )
+        self._temporary("carelake_records", table)
+        return Incoming("carelake_records", _places(names), "__row", rejects)
 
     def _mbox(self, path: Path) -> Incoming:
-        table, rejects = read_mbox(path)
+        table, rejects = read_mbox(path, self.source.max_line_bytes)
         self._temporary("carelake_records", table)
         columns = {name: ident(name) for name in table.column_names if name != "__row"}
         return Incoming("carelake_records", columns, "__row", rejects)
 
 
-def _printable(text: str) -> str:
-    """A text with its undecodable bytes made visible, which also makes it invalid JSON."""
-    if any(0xDC80 <= ord(c) <= 0xDCFF for c in text):
-        return "�" + "".join("�" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text)
-    return text
+def _json_fault(text: str, is_json: bool) -> str:
+    if MARK in text:
+        return "is not valid text in the file's encoding"
+    return "is JSON, but no object" if is_json else "is not valid JSON"
+
+
+def _places(names: list[str]) -> dict[str, str]:
+    return {name: f"c{i}" for i, name in enumerate(names)}
 
 
 def _nothing() -> Incoming:

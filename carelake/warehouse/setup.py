@@ -24,6 +24,9 @@ def initialise(ctx: Context) -> bool:
         Whether it is new.
     """
     home = ctx.home
+    if "?" in str(home.root):
+        # what follows a question mark DuckDB takes for options, and puts its log elsewhere
+        raise ConfigError(f"{home.root}: choose a CARELAKE_HOME without '?' in its path")
     is_new = not home.is_initialised()
     if is_new and home.warehouse.exists():
         raise ConfigError(

@@ -7,9 +7,13 @@
 {%- endmacro %}
 
 {# load wrote what it could parse as ISO UTC. Anything else is not a time, though DuckDB might read
-   one into it: its zone would be a guess. #}
+   one into it: its zone would be a guess. Years have four digits and begin with 0001: other clients
+   than DuckDB know no more. #}
 {% macro as_time(column) -%}
-    case when ends_with({{ column }}, 'Z') then try_cast({{ column }} as timestamptz) end
+    case
+        when ends_with({{ column }}, 'Z') and {{ column }}[5] = '-' and {{ column }} >= '0001'
+            then try_cast({{ column }} as timestamptz)
+    end
 {%- endmacro %}
 
 {# Numbers as people type them: currency signs, thousands separators, spaces. #}

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from tests.dbt_project.conftest import Batch, Dbt, company, load_batch, write_warehouse
 
 BUILD = ("run",)
-MOMENTS = [dt.datetime(2024, 5, day, hour, tzinfo=dt.UTC) for day in (1, 9, 10, 30) for hour in (1, 13)]
+MOMENTS = [
+    dt.datetime(2024, 5, day, hour, tzinfo=dt.UTC) for day in (1, 9, 10, 30) for hour in (1, 13)
+]
 IDS = ["m1", "m2", "m3"]
 
 
@@ -83,7 +85,9 @@ SOURCES = {
 def _batches(draw: st.DrawFn) -> Batch:
     source = draw(st.sampled_from(sorted(SOURCES)))
     table, rows = SOURCES[source]
-    moment = draw(st.sampled_from([dt.datetime(2024, month, 1, tzinfo=dt.UTC) for month in (4, 6, 7)]))
+    moment = draw(
+        st.sampled_from([dt.datetime(2024, month, 1, tzinfo=dt.UTC) for month in (4, 6, 7)])
+    )
     number = draw(st.integers(0, 10**6))
     return Batch(
         source, table, _time(moment), draw(st.lists(rows, min_size=1, max_size=4)),
