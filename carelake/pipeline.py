@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import time
@@ -10,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from carelake.errors import CarelakeError, RunFailed
+from carelake.errors import RunFailed
 from carelake.progress import Progress
 from carelake.settings import Context, Home, Settings, prepare_environment
 from carelake.source_list import SourceList, source_list_path
+from carelake.trouble import as_told
 
 
 @dataclass
@@ -298,21 +300,27 @@ BUILD_STEPS = (
 
 
 def perform(ctx: Context, name: str, progress: Progress, **options: Any) -> StepResult:
-    """Run one step, time it, and record it where `status` and the dashboard look."""
+    """Run one step, time it, and record it where `status` and the dashboard look.
+
+    Raises:
+        CarelakeError: the step failed, or the machine failed it (a full disk, a lost database).
+    """
     started = dt.datetime.now(dt.UTC)
     began = time.monotonic()
     try:
         result = STEPS[name](ctx, progress, **options)
-    except CarelakeError as error:
-        _record(
-            ctx,
-            name,
-            started,
-            StepResult(name, "failed", seconds=time.monotonic() - began, summary=str(error)),
-        )
-        raise
-    result.seconds = round(time.monotonic() - began, 2)
-    _record(ctx, name, started, result)
+        result.seconds = round(time.monotonic() - began, 2)
+        _record(ctx, name, started, result)
+    except Exception as error:
+        told = as_told(error, ctx.home, name)
+        failed = StepResult(name, "failed", seconds=time.monotonic() - began)
+        failed.summary = str(told or f"{type(error).__name__}: {error}")
+        # what ended the step may keep us from writing that down: the step's error is the news
+        with contextlib.suppress(Exception):
+            _record(ctx, name, started, failed)
+        if told is None or told is error:
+            raise
+        raise told from error
     return result
 
 
