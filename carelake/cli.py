@@ -306,16 +306,19 @@ for command in (cli_data.status, cli_data.sql, cli_data.fingerprint):
 
 def main() -> None:
     """Run the command line; every error is one line, the unforeseen ones name their log."""
-    from carelake.errors import CarelakeError
+    from carelake.settings import Home
+    from carelake.trouble import as_told
 
     try:
         app()
-    except CarelakeError as error:
-        say(f"carelake: {error}", err=True)
-        sys.exit(error.exit_code)
     except Exception as error:
-        say(f"carelake: {type(error).__name__}: {_one_line(error)}; {_keep(error)}", err=True)
-        sys.exit(1)
+        told = as_told(error, Home.from_environment(), " ".join(sys.argv[1:2]))
+        if told is None:
+            line = f"{type(error).__name__}: {_one_line(error)}; {_keep(error)}"
+            say(f"carelake: {line}", err=True)
+            sys.exit(1)
+        say(f"carelake: {told}", err=True)
+        sys.exit(told.exit_code)
     except KeyboardInterrupt:
         typer.echo("carelake: stopped; run it again, it goes on where it was", err=True)
         sys.exit(130)
@@ -335,8 +338,11 @@ def _keep(error: BaseException) -> str:
     folder = Home.from_environment().root
     where = folder if folder.is_dir() else Path(tempfile.gettempdir())
     path = where / "error.log"
-    with path.open("a", encoding="utf-8") as file:
-        file.writelines(traceback.format_exception(error))
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError as trouble:
+        return f"details could not be written to {path} ({trouble.strerror})"
     return f"details in {path}"
 
 

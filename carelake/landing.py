@@ -6,14 +6,22 @@ Extract writes it and load reads it; the manifest is all that they share.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
+
+from carelake.errors import RunFailed
 
 MANIFEST = "manifest.json"
+
+
+class DamagedManifest(RunFailed):
+    """A manifest that was complete is not any more: nobody knows what its batch held."""
 
 
 class LandedFile(BaseModel):
@@ -40,18 +48,86 @@ class Manifest(BaseModel):
         """The batch's folder below the landing zone."""
         return landing / self.source / self.batch_id
 
+    def damage(self, landing: Path) -> dict[str, str]:
+        """What is wrong with the batch's data files, by landed name; empty when nothing is."""
+        folder = self.folder(landing)
+        found = {file.landed: _damage(folder / file.landed, file) for file in self.files}
+        return {name: what for name, what in found.items() if what}
+
+
+def _damage(path: Path, file: LandedFile) -> str | None:
+    try:
+        n_bytes = path.stat().st_size
+        if n_bytes != file.n_bytes:
+            return f"{path} has {n_bytes:,} bytes where {file.n_bytes:,} were extracted"
+        digest = sha256_of(path)
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror})"
+    return None if digest == file.sha256 else f"{path} has not the bytes that were extracted"
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as reader:
+        return hashlib.file_digest(reader, "sha256").hexdigest()
+
 
 def manifests(landing: Path, source: str | None = None) -> list[Manifest]:
     """Complete manifests of one source or all, oldest first.
 
     Order: extraction time, then batch id, so that it does not depend on the file system.
+
+    Raises:
+        DamagedManifest: one of them cannot be read.
     """
     pattern = f"{source or '*'}/*/{MANIFEST}"
-    found = [
-        Manifest.model_validate_json(path.read_text(encoding="utf-8"))
-        for path in landing.glob(pattern)
-    ]
+    found = [_read_manifest(path) for path in landing.glob(pattern)]
     return sorted(found, key=lambda m: (m.extracted_at, m.batch_id))
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        raise DamagedManifest(
+            f"{path}: is no manifest any more; put it back from a backup, the next run goes on"
+        ) from error
+
+
+def reseal(landing: Path, manifest: Manifest) -> Manifest:
+    """Take a batch's files as they are now: a person changed them and says so."""
+    folder = manifest.folder(landing)
+    files = [
+        file.model_copy(update={"sha256": sha256_of(path), "n_bytes": path.stat().st_size})
+        if (path := folder / file.landed).is_file()
+        else file
+        for file in manifest.files
+    ]
+    sealed = manifest.model_copy(update={"files": files})
+    if files != manifest.files:
+        write_manifest(landing, sealed)
+    return sealed
+
+
+def sweep(landing: Path, source: str, last: int) -> None:
+    """Remove batches that a killed extract left without a manifest; call under the source's lock.
+
+    Args:
+        last: number of the newest complete batch. An earlier one without a manifest has lost it,
+            and is left for whoever puts it back.
+    """
+    for folder in landing.glob(f"{source}/{source}-*/"):
+        if not (folder / MANIFEST).exists() and _number(folder.name) > last:
+            shutil.rmtree(folder)
+
+
+def last_number(found: list[Manifest]) -> int:
+    """Ordinal of a source's newest batch, 0 before the first."""
+    return max((_number(manifest.batch_id) for manifest in found), default=0)
+
+
+def _number(batch_id: str) -> int:
+    return int(batch_id.rpartition("-")[2])
 
 
 def write_manifest(landing: Path, manifest: Manifest) -> Path:

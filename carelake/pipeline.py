@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import time
@@ -14,6 +15,7 @@ from carelake.errors import CarelakeError, RunFailed, WriterBusy
 from carelake.progress import Progress
 from carelake.settings import Context, Home, Settings, prepare_environment
 from carelake.source_list import SourceList, source_list_path
+from carelake.trouble import as_told
 
 
 @dataclass
@@ -309,21 +311,31 @@ BUILD_STEPS = (
 
 
 def perform(ctx: Context, name: str, progress: Progress, **options: Any) -> StepResult:
-    """Run one step, time it, and record it where `status` and the dashboard look."""
+    """Run one step, time it, and record it where `status` and the dashboard look.
+
+    Raises:
+        CarelakeError: the step failed, or the machine failed it (a full disk, a lost database).
+    """
     started = dt.datetime.now(dt.UTC)
     began = time.monotonic()
     try:
         result = STEPS[name](ctx, progress, **options)
+        result.seconds = round(time.monotonic() - began, 2)
+        _record(ctx, name, started, result)
     except WriterBusy:  # what it could not have, it cannot write in
         raise
-    except CarelakeError as error:
-        seconds = time.monotonic() - began
-        _record(ctx, name, started, StepResult(name, "failed", seconds=seconds, summary=str(error)))
-        if name in BUILD_STEPS:
-            _tell_readers(ctx, name, error)
-        raise
-    result.seconds = round(time.monotonic() - began, 2)
-    _record(ctx, name, started, result)
+    except Exception as error:
+        told = as_told(error, ctx.home, name)
+        failed = StepResult(name, "failed", seconds=time.monotonic() - began)
+        failed.summary = str(told or f"{type(error).__name__}: {error}")
+        # what ended the step may keep us from writing that down: the step's error is the news
+        with contextlib.suppress(Exception):
+            _record(ctx, name, started, failed)
+            if name in BUILD_STEPS and told is not None:
+                _tell_readers(ctx, name, told)
+        if told is None or told is error:
+            raise
+        raise told from error
     return result
 
 

@@ -92,6 +92,11 @@ class Home:
         return os.environ.get("CARELAKE_MLFLOW_URI") or f"sqlite:///{self.mlflow_dir / 'mlflow.db'}"
 
     @property
+    def owns_mlflow(self) -> bool:
+        """Whether MLflow's store lies in this home, and nobody else writes it."""
+        return self.mlflow_uri.startswith(f"sqlite:///{self.mlflow_dir}")
+
+    @property
     def mlflow_artifacts(self) -> Path:
         """Where runs keep their files."""
         return self.mlflow_dir / "artifacts"

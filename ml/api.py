@@ -36,11 +36,14 @@ def train(
         report: called with one plain line per thing worth telling.
 
     Raises:
-        RunFailed: the feature files are missing or unreadable.
+        RunFailed: the feature files are missing or unreadable; or MLflow lost a champion, and
+            `force` does not say that a new one may take its place.
     """
     from ml.training import train_all
+    from ml.turns import own_turn
 
-    return train_all(home, settings, features, force=force, report=report)
+    with own_turn(home, report):
+        return train_all(home, settings, features, force=force, report=report)
 
 
 def score(
@@ -56,13 +59,19 @@ def score(
         RunFailed: feature files missing, or a champion whose files are not those registered.
     """
     from ml.scoring import score_all
+    from ml.turns import own_turn
 
-    return score_all(home, settings, features, report=report)
+    with own_turn(home, report):
+        return score_all(home, settings, features, report=report)
 
 
 def has_champion(home: Home) -> dict[str, bool]:
-    """Model name -> whether the registry holds a champion. Touches nothing in a new home."""
-    from ml.results import MODELS
+    """Model name -> whether there is a champion that a decision tells of.
+
+    Touches nothing in a new home. A training that was killed after it had crowned a version left no
+    decision: it is to be made again, which gives the same version.
+    """
+    from ml.results import MODELS, versions_decided
 
     uri = home.mlflow_uri
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
@@ -70,4 +79,8 @@ def has_champion(home: Home) -> dict[str, bool]:
     from ml.registry import Registry
 
     registry = Registry(home)
-    return {name: registry.champion(name) is not None for name in MODELS}
+    champions = {name: registry.champion(name) for name in MODELS}
+    return {
+        name: champion is not None and int(champion.version) in versions_decided(home, name)
+        for name, champion in champions.items()
+    }

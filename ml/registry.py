@@ -64,6 +64,8 @@ class Registry:
         self.home = home
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        # it prints a traceback of every error that it then raises, which is told once, in one line
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         home.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
         self.client = MlflowClient(home.mlflow_uri, home.mlflow_uri)
 
@@ -77,6 +79,15 @@ class Registry:
             experiment_id=self._experiment(experiment), run_name=name, tags=tags, description=note
         ) as active:
             yield active
+
+    def close_abandoned(self) -> None:
+        """End the runs that a killed training left open; call when nobody trains in this home."""
+        if not self.home.owns_mlflow:
+            return  # on a server that others use too, a run under way may be theirs
+        for experiment in self.client.search_experiments():
+            found = self.client.search_runs([experiment.experiment_id], "status = 'RUNNING'")
+            for run in found:
+                self.client.set_terminated(run.info.run_id, "KILLED")
 
     def child(
         self, name: str, params: dict[str, Any], metrics: dict[str, float], tags: dict[str, str]

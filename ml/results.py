@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from carelake.settings import Home
 
 SATISFACTION = "before_survey"
 SEGMENTS = "customer_segments"
@@ -59,6 +62,17 @@ class Decision:
         """The decision a file holds."""
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return cls(**content)
+
+
+def read_decisions(home: Home, name: str) -> list[Decision]:
+    """Every decision on a model, in no order."""
+    return [Decision.read(path) for path in home.decisions.glob(f"{name}-*.json")]
+
+
+def versions_decided(home: Home, name: str) -> set[int]:
+    """Registered versions that some decision tells of."""
+    told = (decision.model_version for decision in read_decisions(home, name))
+    return {version for version in told if version is not None}
 
 
 @dataclass(frozen=True)

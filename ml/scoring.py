@@ -18,7 +18,7 @@ from ml import features as data
 from ml import segmentation
 from ml.reasons import explain
 from ml.registry import Champion, Registry
-from ml.results import MODELS, SATISFACTION, SEGMENTS, Decision, ScoreResult
+from ml.results import MODELS, SATISFACTION, SEGMENTS, ScoreResult, read_decisions
 
 CHUNK_ROWS = 20_000
 PROBABILITY = pa.decimal128(9, 6)
@@ -165,8 +165,7 @@ def _joint_digest(digests: dict[str, str], versions: dict[str, int]) -> str:
 
 
 def _why_missing(home: Home, name: str) -> str:
-    paths = list(home.decisions.glob(f"{name}-*.json")) if home.decisions.exists() else []
-    decisions = [Decision.read(path) for path in paths]
+    decisions = read_decisions(home, name)
     if not decisions:
         return "it was never trained"
     last = max(decisions, key=lambda decision: (decision.decided_at, decision.decision_id))

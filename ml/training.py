@@ -13,6 +13,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import ModelSignature
 from threadpoolctl import threadpool_limits
 
+from carelake.errors import RunFailed
 from carelake.settings import Home, Settings
 from ml import features as data
 from ml import satisfaction, segmentation
@@ -27,7 +28,15 @@ from ml.registry import (
     decision_id,
     latest_decision,
 )
-from ml.results import SATISFACTION, SEGMENTS, Decision, TrainResult, Verdict
+from ml.results import (
+    MODELS,
+    SATISFACTION,
+    SEGMENTS,
+    Decision,
+    TrainResult,
+    Verdict,
+    read_decisions,
+)
 from ml.runs import log_satisfaction, log_segments, satisfaction_note, segments_note, signature
 from ml.segmentation import Segments
 from ml.split import time_order
@@ -41,6 +50,9 @@ def train_all(
 ) -> TrainResult:
     """See `ml.train`."""
     registry = Registry(home)
+    registry.close_abandoned()
+    if not force:
+        _refuse_lost_champions(home, registry)
     # One thread: sums in another order would give other last digits, and another model digest.
     with threadpool_limits(limits=1):
         outcomes = [
@@ -62,7 +74,7 @@ def _train_satisfaction(
     question, earlier = _question(
         home, settings, folder, SATISFACTION, "roc_auc", data.frame_digest(seen)
     )
-    if earlier is not None and not force and _still_holds(earlier, registry):
+    if earlier is not None and not force:
         report(f"{SATISFACTION}: decided before ({earlier.decision}: {earlier.reason})")
         return earlier, False
     try:
@@ -122,7 +134,7 @@ def _train_segments(
     question, earlier = _question(
         home, settings, folder, SEGMENTS, "silhouette", data.frame_digest(relevant)
     )
-    if earlier is not None and not force and _still_holds(earlier, registry):
+    if earlier is not None and not force:
         report(f"{SEGMENTS}: decided before ({earlier.decision}: {earlier.reason})")
         return earlier, False
     try:
@@ -179,9 +191,19 @@ def _question(
     return Question(name, metric, digest, config, code, folder.name, taken + 1), earlier
 
 
-def _still_holds(decision: Decision, registry: Registry) -> bool:
-    """Whether a decision need not be taken again: it made no champion, or a champion is there."""
-    return not decision.promoted or registry.champion(decision.model_name) is not None
+def _refuse_lost_champions(home: Home, registry: Registry) -> None:
+    """A champion that vanished is not replaced in silence: scores would change for no reason told."""
+    lost = [
+        name
+        for name in MODELS
+        if any(decision.promoted for decision in read_decisions(home, name))
+        and registry.champion(name) is None
+    ]
+    if lost:
+        raise RunFailed(
+            f"MLflow's store {home.mlflow_uri} has lost the champion of {' and '.join(lost)}; put "
+            "it back from a backup, or begin anew with `carelake train --force`"
+        )
 
 
 def _finish(home: Home, decision: Decision, report: Report) -> tuple[Decision, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import fcntl
 import hashlib
 import os
@@ -14,10 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from carelake.errors import RunFailed
 from carelake.landing import MANIFEST, LandedFile, Manifest, write_manifest
 from carelake.source_list import Source
 
 CHUNK = 1 << 20
+OUR_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
 @dataclass
@@ -67,8 +70,9 @@ def write_batch(
     folder = landing / source.name / batch_id
     if folder.exists() and not (folder / MANIFEST).exists():
         shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    landed = [_copy(path, folder, i, name) for i, (name, path) in enumerate(files, start=1)]
+    with _written(folder):
+        folder.mkdir(parents=True)
+        landed = [_copy(path, folder, i, name) for i, (name, path) in enumerate(files, start=1)]
     for file in landed:
         cursor_after.setdefault("files", {})[file.name]["sha256"] = file.sha256
     manifest = Manifest(
@@ -80,8 +84,22 @@ def write_batch(
         cursor_before=cursor_before,
         cursor_after=cursor_after,
     )
-    write_manifest(landing, manifest)
+    with _written(folder):
+        write_manifest(landing, manifest)
     return manifest
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    """Tell trouble with our own disk from trouble with the source's files."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in OUR_DISK:
+            raise
+        raise RunFailed(
+            f"{folder}: cannot be written ({error.strerror}); make room and run it again"
+        ) from error
 
 
 def _copy(path: Path, folder: Path, ordinal: int, name: str) -> LandedFile:
@@ -97,9 +115,3 @@ def _copy(path: Path, folder: Path, ordinal: int, name: str) -> LandedFile:
         os.fsync(writer.fileno())
     target.chmod(0o440)
     return LandedFile(name=name, landed=target.name, sha256=digest.hexdigest(), n_bytes=size)
-
-
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file's bytes."""
-    with path.open("rb") as reader:
-        return hashlib.file_digest(reader, "sha256").hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from carelake.landing import DamagedManifest
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult
 from carelake.sources.files import extract_files
@@ -18,12 +19,16 @@ KINDS: dict[str, Callable[[Source, Path, Path], ExtractResult]] = {
 def extract_source(source: Source, base: Path, landing: Path) -> ExtractResult:
     """Land what is new at one source; a fault of the source is a result, not an exception.
 
+    That the landing zone cannot be written is no fault of the source, and is raised.
+
     Args:
         base: folder that relative paths start from.
         landing: the home's landing zone.
     """
     try:
         return KINDS[source.kind](source, base, landing)
+    except DamagedManifest as error:
+        return ExtractResult(source.name, "failed", message=str(error))
     except OSError as error:
         message = (
             f"{error.filename or source.path}: {error.strerror or error}; check path and rights"

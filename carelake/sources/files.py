@@ -12,9 +12,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from carelake.landing import Manifest, manifests
+from carelake.landing import Manifest, last_number, manifests, sha256_of, sweep
 from carelake.source_list import Source
-from carelake.sources.batches import ExtractResult, sha256_of, source_lock, write_batch
+from carelake.sources.batches import ExtractResult, source_lock, write_batch
 
 PAGE = re.compile(r"[._-]?(?:page|part|p)[._-]?\d+", re.IGNORECASE)
 """What tells the pages of one snapshot apart in their names, as in contacts-page-2.json."""
@@ -32,6 +32,8 @@ def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
     """
     with source_lock(landing, source.name):
         before = manifests(landing, source.name)
+        last = last_number(before)
+        sweep(landing, source.name, last)
         cursor: dict[str, Any] = before[-1].cursor_after if before else {}
         found = _as_known(find_files(source, base), cursor.get("files", {}))
         if not found:
@@ -41,7 +43,7 @@ def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
         readable = [(name, path) for name, path in found if path not in refused]
         result = ExtractResult(source.name, "nothing_new")
         for group in _groups(source, readable):
-            taken, cursor = _land(source, group, landing, cursor, len(before) + len(result.batches))
+            taken, cursor = _land(source, group, landing, cursor, last + len(result.batches))
             if taken:
                 result.batches.append(taken.batch_id)
                 result.n_files += len(taken.files)
@@ -141,7 +143,7 @@ def _land(
     group: list[tuple[str, Path]],
     landing: Path,
     cursor: dict[str, Any],
-    n_batches: int,
+    last: int,
 ) -> tuple[Manifest | None, dict[str, Any]]:
     """Write a batch if anything in the group is new; a snapshot is landed whole."""
     seen: dict[str, Any] = dict(cursor.get("files", {}))
@@ -156,7 +158,7 @@ def _land(
         landing,
         source,
         take,
-        number=n_batches + 1,
+        number=last + 1,
         extracted_at=dt.datetime.now(dt.UTC),
         cursor_before=cursor,
         cursor_after=after,

@@ -180,6 +180,8 @@ def _write_features(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
 
 def _forget_old(home: Home, current: Path) -> None:
     """Keep the newest feature folders; a kept training run has its own copy of what it used."""
+    for draft in home.features.glob("*.part"):  # left by a build that was killed
+        shutil.rmtree(draft, ignore_errors=True)
     folders = sorted(
         (f for f in home.features.iterdir() if f.is_dir() and f != current),
         key=lambda f: f.stat().st_mtime,

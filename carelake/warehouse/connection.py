@@ -115,11 +115,26 @@ def tell(text: str) -> None:
 
 
 def _holder(handle: int) -> str:
+    """Who holds the lock, by the name it wrote there; a killed holder's name does not count."""
+    owner = _owner(handle)
     try:
         holder = json.loads(os.pread(handle, 4096, 0))
-        return f"`{holder['purpose']}` (process {holder['pid']} on {holder['host']})"
+        if owner in (None, holder["pid"]) or holder["host"] != socket.gethostname():
+            return f"`{holder['purpose']}` (process {holder['pid']} on {holder['host']})"
     except (ValueError, KeyError):
-        return "another process"
+        pass
+    return f"process {owner}, which is none of ours" if owner else "another process"
+
+
+def _owner(handle: int) -> int | None:
+    """The process that holds the flock, as the kernel lists it; None where it does not say."""
+    inode = os.fstat(handle).st_ino
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+            fields = line.split()
+            if fields[1] == "FLOCK" and fields[5].endswith(f":{inode}"):
+                return int(fields[4])
+    return None
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import shutil
 import tempfile
@@ -14,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from carelake.errors import RunFailed
-from carelake.landing import LandedFile, Manifest, manifests
+from carelake.landing import DamagedManifest, LandedFile, Manifest, manifests
 from carelake.progress import Progress
 from carelake.settings import Context
 from carelake.source_list import Source
@@ -34,6 +35,8 @@ from carelake.warehouse.readers import Reader
 
 DATA_FAULTS = (UnreadableFile, duckdb.DataError, duckdb.ProgrammingError)
 """What a file can cause: it must not stop the files and sources after it."""
+DAMAGED = "is damaged in the landing zone"
+"""Stands in the reason of a batch that is held until its files are put back."""
 
 
 @dataclass
@@ -67,15 +70,17 @@ class _BeginAgain(Exception):
 class _Faults:
     """What earlier tries at a batch found out about its files, by landed name."""
 
+    unreadable: dict[str, str]
     careful: set[str] = field(default_factory=set)
-    unreadable: dict[str, str] = field(default_factory=dict)
     looked_ahead: bool = False
 
 
 def load(
     ctx: Context, sources: list[str] | None = None, progress: Progress | None = None
 ) -> list[BatchResult]:
-    """Load what the ledger lacks.
+    """Load what the ledger lacks, and what was held for damaged files that are whole again.
+
+    A source with a damaged manifest is left out: what it landed after that one must not overtake it.
 
     Args:
         sources: names to restrict to; all without.
@@ -92,20 +97,46 @@ def load(
         write_lock(ctx.home, "load", say=progress.say),
         connect(ctx.home, threads=ctx.settings.build_threads) as con,
     ):
+        # one writer: what lies there was left by a load that was killed
+        shutil.rmtree(ctx.home.scratch, ignore_errors=True)
         record_configuration(con, ctx)
-        known = {row[0] for row in con.execute("select batch_id from ops.ledger").fetchall()}
-        pending = [
-            manifest
-            for name in sorted(wanted)
-            for manifest in manifests(ctx.home.landing, name)
-            if manifest.batch_id not in known
-        ]
-        pending.sort(key=lambda m: (m.extracted_at, m.batch_id))
+        pending = _pending(con, ctx.home.landing, sorted(wanted), progress)
         results = []
         for i, manifest in enumerate(pending):
             progress.bar(f"load {manifest.source}", i, len(pending))
             results.append(load_batch(con, ctx, wanted[manifest.source], manifest))
         return results
+
+
+def _pending(
+    con: duckdb.DuckDBPyConnection, landing: Path, sources: list[str], progress: Progress
+) -> list[Manifest]:
+    """What is to be loaded, in order."""
+    rows = con.execute(
+        "select batch_id, epoch_us(extracted_at), coalesce(status = 'held' and "
+        f"contains(held_reason, {literal(DAMAGED)}), false) from ops.ledger"
+    ).fetchall()
+    # an extract that lost its newest manifest lands that batch anew, with another time
+    known = {(batch, moment) for batch, moment, _ in rows}
+    damaged = {batch for batch, _, is_damaged in rows if is_damaged}
+    pending = []
+    for name in sources:
+        try:
+            landed = manifests(landing, name)
+        except DamagedManifest as error:
+            progress.say(f"{name}: {error}")
+            continue
+        pending += [
+            m
+            for m in landed
+            if (m.batch_id, _microseconds(m.extracted_at)) not in known
+            or (m.batch_id in damaged and not m.damage(landing))
+        ]
+    return sorted(pending, key=lambda m: (m.extracted_at, m.batch_id))
+
+
+def _microseconds(moment: dt.datetime) -> int:
+    return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1)
 
 
 def load_batch(
@@ -115,7 +146,10 @@ def load_batch(
 
     A batch the ledger knows already is replaced, which is what a replay is.
     """
-    faults = _Faults()
+    damage = manifest.damage(ctx.home.landing)
+    again = f"`carelake quarantine replay {manifest.batch_id}`"
+    mend = f"put it back from a backup and run again, or take it as it is with {again}"
+    faults = _Faults({name: f"{DAMAGED}: {what}; {mend}" for name, what in damage.items()})
     while True:
         scratch = _scratch(ctx)
         try:
@@ -128,12 +162,12 @@ def load_batch(
             if len(manifest.files) > 1:
                 _look_ahead(con, ctx, source, manifest, scratch, faults)
         except duckdb.Error as error:
-            con.execute("rollback")
+            _roll_back(con)
             raise RunFailed(
                 f"{manifest.batch_id}: cannot be loaded ({first_line(error)})"
             ) from error
         except BaseException:
-            con.execute("rollback")
+            _roll_back(con)
             raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -168,6 +202,12 @@ def _look_ahead(
 def _unreadable(fault: Exception) -> str:
     said = first_line(fault)
     return said if "read" in said else f"cannot be read: {said}"
+
+
+def _roll_back(con: duckdb.DuckDBPyConnection) -> None:
+    """Undo; what broke the transaction may have broken the connection too."""
+    with contextlib.suppress(duckdb.Error):
+        con.execute("rollback")
 
 
 def _scratch(ctx: Context) -> Path:

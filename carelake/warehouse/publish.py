@@ -59,6 +59,8 @@ def publish(ctx: Context, *, release: bool = False) -> PublishResult:
         if release:
             (home.published / HOLD).unlink(missing_ok=True)
         _refuse_when_held(home, con)
+        for left in (home.published / "versions").glob("*.part"):  # a killed publication's draft
+            shutil.rmtree(left)
         volatile = volatile_columns(home)
         fingerprint = marts_fingerprint(con, volatile)
         current = current_version(home)
@@ -70,7 +72,6 @@ def publish(ctx: Context, *, release: bool = False) -> PublishResult:
         version = max([0, *versions(home)]) + 1
         folder = home.published / "versions" / f"{version:06d}"
         draft = folder.with_name(folder.name + ".part")
-        shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         # a promoted column repeats what `attributes` holds: it is no part of the fingerprint
         excluded = {

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from carelake.errors import ConfigError, RunFailed
-from carelake.landing import manifests
+from carelake.landing import manifests, reseal
 from carelake.settings import Context
 from carelake.warehouse.configuration import record_configuration
 from carelake.warehouse.connection import connect, has_table, literal, tell, write_lock
@@ -119,7 +119,8 @@ def replay(ctx: Context, batches: list[str] | None = None) -> list[BatchResult]:
     held batch is checked anew.
 
     Args:
-        batches: batch ids; without, every batch that has quarantined records or is held.
+        batches: batch ids, whose landed files are taken as they are now, even if somebody changed
+            them; without, every batch that has quarantined records or is held.
 
     Raises:
         ConfigError: a batch that was never loaded.
@@ -135,6 +136,8 @@ def replay(ctx: Context, batches: list[str] | None = None) -> list[BatchResult]:
         for batch_id in wanted:
             if batch_id not in landed:
                 raise ConfigError(f"no batch '{batch_id}'; `carelake quarantine list` names them")
+        for batch_id in batches or ():
+            landed[batch_id] = reseal(ctx.home.landing, landed[batch_id])
         # the stored dialect came from the file that is read again: it is found anew
         con.execute("update ops.sources set csv_dialect = null")
         results = [

@@ -214,3 +214,59 @@ def test_a_tampered_champion_is_not_loaded(trained: Trained) -> None:
 def test_missing_feature_files_say_what_to_do(home: Home, tmp_path: Path) -> None:
     with pytest.raises(RunFailed, match="build up to features first"):
         ml.train(home, SETTINGS, tmp_path / "nothing")
+
+
+def test_a_champion_that_mlflow_lost_is_not_replaced_unless_forced(
+    trained: Trained, features: Path, new_home: Callable[[str], Home]
+) -> None:
+    import shutil
+
+    home = new_home("lost")
+    shutil.copytree(trained[0].decisions, home.decisions)
+    with pytest.raises(RunFailed, match="has lost the champion of before_survey and customer_seg"):
+        ml.train(home, SETTINGS, features)
+    assert ml.has_champion(home) == {SATISFACTION: False, SEGMENTS: False}
+    ml.train(home, SETTINGS, features, force=True)
+    assert ml.has_champion(home) == {SATISFACTION: True, SEGMENTS: True}
+
+
+def test_a_training_killed_after_it_crowned_is_finished_with_the_same_version(
+    trained: Trained, features: Path, new_home: Callable[[str], Home]
+) -> None:
+    import shutil
+
+    from ml.registry import Registry
+
+    home = new_home("cut-short")
+    shutil.copytree(trained[0].root, home.root, dirs_exist_ok=True)
+    for path in home.decisions.glob(f"{SEGMENTS}-*.json"):
+        path.unlink()
+    registry = Registry(home)
+    experiment = registry.client.get_experiment_by_name(SEGMENTS)
+    left = registry.client.create_run(experiment.experiment_id).info.run_id
+    assert ml.has_champion(home) == {SATISFACTION: True, SEGMENTS: False}
+    result = ml.train(home, SETTINGS, features)
+    assert decision(result, SEGMENTS).model_version == 1
+    assert ml.has_champion(home) == {SATISFACTION: True, SEGMENTS: True}
+    assert registry.client.get_run(left).info.status == "KILLED"
+
+
+@pytest.mark.slow
+def test_two_trainings_at_once_make_one_version_each(
+    features: Path, new_home: Callable[[str], Home]
+) -> None:
+    from ml.registry import Registry
+
+    home = new_home("both")
+    code = (
+        "import sys; from pathlib import Path; import ml; from carelake.settings import Home\n"
+        "from tests.ml.conftest import SETTINGS\n"
+        "ml.train(Home(Path(sys.argv[1])), SETTINGS, Path(sys.argv[2]))\n"
+    )
+    both = [
+        subprocess.Popen([sys.executable, "-c", code, str(home.root), str(features)])
+        for _ in range(2)
+    ]
+    assert [process.wait(timeout=300) for process in both] == [0, 0]
+    for name in (SATISFACTION, SEGMENTS):
+        assert len(Registry(home).client.search_model_versions(f"name = '{name}'")) == 1
