@@ -62,17 +62,17 @@ class _FileResult:
     unreadable: str | None = None
 
 
-class _BeginAgain(Exception):
-    """A file showed a fault, which spoils the transaction: the batch is begun again, knowing it."""
-
-
 @dataclass
-class _Faults:
-    """What earlier tries at a batch found out about its files, by landed name."""
+class _Staged:
+    """A landed file, read into temporary tables, or the reason why it cannot be."""
 
-    unreadable: dict[str, str]
-    careful: set[str] = field(default_factory=set)
-    looked_ahead: bool = False
+    file: LandedFile
+    incoming: Incoming | None = None
+    unreadable: str | None = None
+
+
+class _BeginAgain(Exception):
+    """A file showed a fault while it was written, which spoils the transaction."""
 
 
 def load(
@@ -146,57 +146,56 @@ def load_batch(
 
     A batch the ledger knows already is replaced, which is what a replay is.
     """
+    scratch = _scratch(ctx)
+    reader = Reader(con, source, scratch, _stored_dialect(con, source))
+    began = time.monotonic()
+    try:
+        # committed temporary tables are read faster than those of an open transaction
+        staged = _stage(reader, ctx, manifest)
+        while True:
+            try:
+                con.execute("begin")
+                result = _write(con, source, manifest, reader, staged, began)
+                con.execute("commit")
+                return result
+            except _BeginAgain:
+                con.execute("rollback")
+    except duckdb.Error as error:
+        _roll_back(con)
+        raise RunFailed(f"{manifest.batch_id}: cannot be loaded ({first_line(error)})") from error
+    except BaseException:
+        _roll_back(con)
+        raise
+    finally:
+        with contextlib.suppress(duckdb.Error):
+            reader.forget()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _stage(reader: Reader, ctx: Context, manifest: Manifest) -> list[_Staged]:
+    """Read every file of a batch; a damaged or unreadable one says why, and the others are read."""
     damage = manifest.damage(ctx.home.landing)
     again = f"`carelake quarantine replay {manifest.batch_id}`"
     mend = f"put it back from a backup and run again, or take it as it is with {again}"
-    faults = _Faults({name: f"{DAMAGED}: {what}; {mend}" for name, what in damage.items()})
-    while True:
-        scratch = _scratch(ctx)
-        try:
-            con.execute("begin")
-            result = _load(con, ctx, source, manifest, scratch, faults)
-            con.execute("commit")
-            return result
-        except _BeginAgain:
-            con.execute("rollback")
-            if len(manifest.files) > 1:
-                _look_ahead(con, ctx, source, manifest, scratch, faults)
-        except duckdb.Error as error:
-            _roll_back(con)
-            raise RunFailed(
-                f"{manifest.batch_id}: cannot be loaded ({first_line(error)})"
-            ) from error
-        except BaseException:
-            _roll_back(con)
-            raise
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _look_ahead(
-    con: duckdb.DuckDBPyConnection,
-    ctx: Context,
-    source: Source,
-    manifest: Manifest,
-    scratch: Path,
-    faults: _Faults,
-) -> None:
-    """Find the faults of all files of a batch at once, else each would begin it again."""
-    reader = Reader(con, source, scratch, _stored_dialect(con, source))
+    staged = []
     for file in manifest.files:
-        if faults.looked_ahead or file.landed in faults.unreadable:
+        if file.landed in damage:
+            reason = f"{DAMAGED}: {damage[file.landed]}; {mend}"
+            staged.append(_Staged(file, unreadable=reason))
             continue
         path = manifest.folder(ctx.home.landing) / file.landed
         try:
-            if file.landed not in faults.careful:
-                with contextlib.suppress(NeedsCare):
-                    reader.read(path)
-                    continue
-                faults.careful.add(file.landed)
-            reader.read(path, careful=True)
+            staged.append(_Staged(file, incoming=_read(reader, path)))
         except DATA_FAULTS as fault:
-            faults.unreadable[file.landed] = _unreadable(fault)
-    faults.looked_ahead = True
+            staged.append(_Staged(file, unreadable=_unreadable(fault)))
+    return staged
+
+
+def _read(reader: Reader, path: Path) -> Incoming:
+    try:
+        return reader.read(path)
+    except NeedsCare:
+        return reader.read(path, careful=True)
 
 
 def _unreadable(fault: Exception) -> str:
@@ -215,29 +214,26 @@ def _scratch(ctx: Context) -> Path:
     return Path(tempfile.mkdtemp(dir=ctx.home.scratch))
 
 
-def _load(
+def _write(
     con: duckdb.DuckDBPyConnection,
-    ctx: Context,
     source: Source,
     manifest: Manifest,
-    scratch: Path,
-    faults: _Faults,
+    reader: Reader,
+    staged: list[_Staged],
+    began: float,
 ) -> BatchResult:
-    began = time.monotonic()
     sequence = _forget(con, source, manifest.batch_id)
     result = BatchResult(manifest.batch_id, source.name)
-    reader = Reader(con, source, scratch, _stored_dialect(con, source))
     columns: dict[str, None] = {}
-    for file in manifest.files:
-        path = manifest.folder(ctx.home.landing) / file.landed
-        loaded = _load_file(con, reader, source, manifest, file, path, sequence, faults)
-        _record_file(con, source, manifest, file, loaded, sequence)
+    for each in staged:
+        loaded = _write_file(con, source, manifest, each, sequence)
+        _record_file(con, source, manifest, each.file, loaded, sequence)
         result.n_raw += loaded.n_raw
         result.n_rejects += len(loaded.rejects)
         columns |= dict.fromkeys(loaded.columns)
         result.missing += [c for c in loaded.missing if c not in result.missing]
         if loaded.unreadable:
-            result.held_reason = f"{file.name} {loaded.unreadable}"
+            result.held_reason = f"{each.file.name} {loaded.unreadable}"
     result.n_physical = result.n_raw + result.n_rejects
     result.new = _new_columns(con, source, list(columns))
     _store_dialect(con, source, reader.dialect)
@@ -263,27 +259,21 @@ def _forget(con: duckdb.DuckDBPyConnection, source: Source, batch_id: str) -> in
     return int(known[0])
 
 
-def _load_file(
+def _write_file(
     con: duckdb.DuckDBPyConnection,
-    reader: Reader,
     source: Source,
     manifest: Manifest,
-    file: LandedFile,
-    path: Path,
+    staged: _Staged,
     sequence: int,
-    faults: _Faults,
 ) -> _FileResult:
-    if file.landed in faults.unreadable:
-        reason = faults.unreadable[file.landed]
+    if staged.incoming is None:
+        reason = staged.unreadable or "cannot be read"
         return _FileResult(0, [Reject(None, None, reason, "")], [], [], unreadable=reason)
+    incoming = staged.incoming
     try:
-        incoming = reader.read(path, careful=file.landed in faults.careful)
-        n_raw, missing = _insert(con, source, manifest, file, incoming, sequence)
-    except NeedsCare as fault:
-        faults.careful.add(file.landed)
-        raise _BeginAgain from fault
+        n_raw, missing = _insert(con, source, manifest, staged.file, incoming, sequence)
     except DATA_FAULTS as fault:
-        faults.unreadable[file.landed] = _unreadable(fault)
+        staged.incoming, staged.unreadable = None, _unreadable(fault)
         raise _BeginAgain from fault
     return _FileResult(n_raw, incoming.rejects, list(incoming.columns), missing)
 

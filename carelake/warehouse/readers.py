@@ -61,6 +61,21 @@ class Reader:
         self.scratch = scratch
         self.dialect = dialect
         self._first_row = 0
+        self._n_files = 0
+
+    @property
+    def _table(self) -> str:
+        """What the names of the temporary tables of the file at hand begin with."""
+        return f"carelake_{self._n_files}"
+
+    def forget(self) -> None:
+        """Drop the temporary tables of all files."""
+        held = self.con.execute(
+            "select table_name from duckdb_tables() where temporary and starts_with(table_name, 'carelake_')"
+        ).fetchall()
+        for (name,) in held:
+            self.con.execute(f"drop table {ident(name)}")
+        self._n_files = 0
 
     def read(self, path: Path, *, careful: bool = False) -> Incoming:
         """Open one landed file.
@@ -72,6 +87,7 @@ class Reader:
             NeedsCare: the fast way met a fault.
             UnreadableFile: nothing of it can be read.
         """
+        self._n_files += 1
         limit = self.source.max_expanded
         require_sound(path, limit)
         if self.source.kind == "mbox":
@@ -111,7 +127,7 @@ class Reader:
             raise NeedsCare from error
         nul = " or ".join(f"contains({place}, chr(0))" for place in columns.values())
         faulty = self.con.execute(
-            f"select exists(from reject_errors) or exists(from carelake_records where {nul})"
+            f"select exists(from reject_errors) or exists(from {self._table}_records where {nul})"
         ).fetchone()
         if faulty and faulty[0]:
             return self._careful_csv(path)
@@ -137,10 +153,10 @@ class Reader:
         steps = shifts(rejects)
         if steps:
             table = pa.table({"start": [s for s, _ in steps], "shift": [n for _, n in steps]})
-            self._temporary("carelake_shifts", table)
+            self._temporary(f"{self._table}_shifts", table)
             relation = f"""(
                 select r.*, r.__row + coalesce(s.shift, 0) as __physical
-                from {relation} as r asof left join carelake_shifts as s on r.__row >= s.start)"""
+                from {relation} as r asof left join {self._table}_shifts as s on r.__row >= s.start)"""
             row = "__physical"
         return Incoming(relation, columns, row, rejects)
 
@@ -238,7 +254,7 @@ class Reader:
             """
         )
         if parts:
-            gone = "update carelake_records set __json = 'null' where __json is null"
+            gone = f"update {self._table}_records set __json = 'null' where __json is null"
             self.con.execute(gone)
 
     def _temporary(self, name: str, table: pa.Table) -> None:
@@ -247,20 +263,23 @@ class Reader:
         self.con.unregister("arriving")
 
     def _stage(self, query: str) -> None:
-        self.con.execute(f"create or replace temp table carelake_records as {query}")
+        self.con.execute(f"create or replace temp table {self._table}_records as {query}")
         self._number_rows()
 
     def _number_rows(self) -> None:
-        # ids of rows that are not committed yet begin at a number of DuckDB's own
-        row = self.con.execute("select coalesce(min(rowid), 0) from carelake_records").fetchone()
+        # ids of rows that are not committed yet begin at a number of DuckDB's own; those of committed
+        # ones at 0
+        row = self.con.execute(
+            f"select coalesce(min(rowid), 0) from {self._table}_records"
+        ).fetchone()
         self._first_row = int(row[0]) if row else 0
 
     def _staged(self) -> str:
         """The file's records, numbered: a table keeps their order, and is read in parallel."""
-        return f"(select rowid - {self._first_row} + 1 as __row, * from carelake_records)"
+        return f"(select rowid - {self._first_row} + 1 as __row, * from {self._table}_records)"
 
     def _records(self, or_broken: str = "") -> Incoming:
-        """Rows of `carelake_records` that are JSON objects; the others are rejects.
+        """The staged rows that are JSON objects; the others are rejects.
 
         Args:
             or_broken: SQL of one more condition that makes a record broken.
@@ -269,21 +288,23 @@ class Reader:
         # a CASE: the sides of an OR are taken in any order, and json_type fails on what is no JSON
         kind = "case when json_valid(__json) then json_type(__json) else 'NONE' end"
         broken = f"({kind}) <> 'OBJECT' {or_broken}"
-        found = self.con.execute(f"select exists(from carelake_records where {blank})").fetchone()
+        found = self.con.execute(
+            f"select exists(from {self._table}_records where {blank})"
+        ).fetchone()
         if found and found[0]:
-            self.con.execute(f"delete from carelake_records where {blank}")
+            self.con.execute(f"delete from {self._table}_records where {blank}")
         self.con.execute(
             f"""
-            create or replace temp table carelake_broken as
+            create or replace temp table {self._table}_broken as
             select rowid - {self._first_row} + 1 as row_number, __json, json_valid(__json) as is_json
-            from carelake_records where {broken}
+            from {self._table}_records where {broken}
             """
         )
         rejects = self._broken()
         if rejects:
-            self.con.execute(f"delete from carelake_records where {broken}")
+            self.con.execute(f"delete from {self._table}_records where {broken}")
         keys = self.con.execute(
-            "with shapes as (select distinct json_keys(__json) as keys from carelake_records) "
+            f"with shapes as (select distinct json_keys(__json) as keys from {self._table}_records) "
             "select distinct unnest(keys) as key from shapes order by key"
         ).fetchall()
         columns, shape = self._members(key for (key,) in keys)
@@ -300,18 +321,18 @@ class Reader:
     def _broken(self) -> list[Reject]:
         """Rejects among the staged records; half a surrogate pair is mended, not rejected."""
         found = self.con.execute(
-            "select row_number, __json, is_json from carelake_broken order by row_number"
+            f"select row_number, __json, is_json from {self._table}_broken order by row_number"
         ).fetchall()
         mended = {row: mend_text(text) for row, text, is_json in found if not is_json}
         mended = {row: text for row, text in mended.items() if text is not None}
         if mended:
             texts = pa.table({"n": list(mended), "t": list(mended.values())})
-            self._temporary("carelake_mended", texts)
+            self._temporary(f"{self._table}_mended", texts)
             self.con.execute(
-                f"update carelake_records set __json = t from carelake_mended "
-                f"where carelake_records.rowid = n + {self._first_row} - 1 and json_valid(t)"
+                f"update {self._table}_records set __json = t from {self._table}_mended "
+                f"where {self._table}_records.rowid = n + {self._first_row} - 1 and json_valid(t)"
             )
-            sound = "select n from carelake_mended "
+            sound = f"select n from {self._table}_mended "
             sound += "where case when json_valid(t) then json_type(t) end = 'OBJECT'"
             saved = {row for (row,) in self.con.execute(sound).fetchall()}
             mended = {row: text for row, text in mended.items() if row in saved}
@@ -358,14 +379,14 @@ class Reader:
         table, names, rejects = read_excel(
             path, sheet=self.source.sheet, header=self.source.header, max_bytes=limit
         )
-        self._temporary("carelake_records", table)
-        return Incoming("carelake_records", _places(names), "__row", rejects)
+        self._temporary(f"{self._table}_records", table)
+        return Incoming(f"{self._table}_records", _places(names), "__row", rejects)
 
     def _mbox(self, path: Path) -> Incoming:
         table, rejects = read_mbox(path, self.source.max_line_bytes)
-        self._temporary("carelake_records", table)
+        self._temporary(f"{self._table}_records", table)
         columns = {name: ident(name) for name in table.column_names if name != "__row"}
-        return Incoming("carelake_records", columns, "__row", rejects)
+        return Incoming(f"{self._table}_records", columns, "__row", rejects)
 
 
 def _json_fault(text: str, is_json: bool) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from unicodedata import category
-
 from hypothesis import strategies as st
 
 NASTY = [
@@ -22,12 +20,9 @@ TEXT = st.one_of(
 PLAIN = st.text("abcdefgh \u4e00é🙂'.:-", min_size=1, max_size=12).map(lambda t: "w" + t.strip())
 
 
-BLANKS = "".join(chr(i) for i in range(0x3001) if category(chr(i)) == "Zs")
-
-
 def arriving(text: str | None) -> str | None:
-    """What load makes of a text: blanks around it go, and an empty one is none."""
-    return (text or "").strip(BLANKS) or None
+    """What load makes of a text: all of it, and an empty one is none."""
+    return text or None
 
 
 def mutate(content: bytes, changes: list[tuple[int, int, int]]) -> bytes:

@@ -74,7 +74,7 @@ def test_columns_values_and_times_are_mapped_and_the_rest_is_kept(
         "extra->>'shelf', row_number from raw.communications order by row_number",
     )
     assert rows == [
-        ("7", "138", "2024-01-31T00:00:00.000000Z", "你好", "inbound", "glad", "A", 1),
+        ("7", " 138 ", "2024-01-31T00:00:00.000000Z", "你好", "inbound", "glad", "A", 1),
         ("8", "139", "2024-01-31T08:00:00.000000Z", "hi", "outbound", None, "B", 2),
         ("9", "140", "31/02/2024 08:00", None, "sideways", None, None, 3),
     ]
