@@ -60,7 +60,8 @@ versioned as materialized (
 
 described as (
     select
-        {{ row_key('communication', ['numbered.entity', 'numbered.source_name', 'numbered.message_id']) }} as communication_key,
+        {{ row_key("communication", ["numbered.entity", "numbered.source_name", "numbered.message_id"]) }}
+            as communication_key,
         {{ row_key('conversation', ['numbered.conversation_source', 'numbered.effective_conversation_id']) }}
             as conversation_key,
         numbered.customer_key,
