@@ -332,7 +332,7 @@ def perform(ctx: Context, name: str, progress: Progress, **options: Any) -> Step
         with contextlib.suppress(Exception):
             _record(ctx, name, started, failed)
             if name in BUILD_STEPS and told is not None:
-                _tell_readers(ctx, name, told)
+                _tell_readers(ctx, progress, name, told)
         if told is None or told is error:
             raise
         raise told from error
@@ -361,13 +361,16 @@ def _record(ctx: Context, name: str, started: dt.datetime, result: StepResult) -
             recorded.write_ops(con, ctx.home)
 
 
-def _tell_readers(ctx: Context, name: str, error: CarelakeError) -> None:
+def _tell_readers(ctx: Context, progress: Progress, name: str, error: CarelakeError) -> None:
     """Put a banner on what is published: a step of the build failed, so it grows old."""
     from carelake.warehouse.banner import raise_banner, read_banner
 
     public = getattr(error, "public", None)
-    if public or not read_banner(ctx.home):
-        raise_banner(ctx, public or f"{name} failed; `carelake status` says why")
+    try:
+        if public or not read_banner(ctx.home):
+            raise_banner(ctx, public or f"{name} failed; `carelake status` says why")
+    except Exception as trouble:  # a full disk, say: the step's own error is the one to report
+        progress.say(f"readers could not be told: {trouble}")
 
 
 def run_step(name: str, *, run_id: str | None = None, **options: Any) -> dict[str, Any]:

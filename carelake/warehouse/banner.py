@@ -64,22 +64,30 @@ def raise_banner(ctx: Context, reason: str) -> int | None:
             "data_version": said.get("data_version", current),
             "banner": {"since": since, "reason": reason},
         }
-        _publish(home, current, said)
+        try:
+            _publish(home, current, said)
+        except BaseException:
+            shutil.rmtree(_folder(home, version).with_suffix(".part"), ignore_errors=True)
+            raise
         forget_old(home, ctx.settings.kept_versions)
         return version
 
 
 def _publish(home: Home, current: int, said: dict[str, Any]) -> None:
-    folder = home.published / "versions" / f"{said['version']:06d}"
-    draft = folder.with_name(folder.name + ".part")
+    folder = _folder(home, said["version"])
+    draft = folder.with_suffix(".part")
     shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(folder.with_name(f"{current:06d}"), draft, copy_function=_link_or_copy)
+    shutil.copytree(_folder(home, current), draft, copy_function=_link_or_copy)
     _write_meta(draft / "marts.duckdb", said["version"], _text(said["banner"]))
     (draft / "publication.json").chmod(0o644)
     (draft / "publication.json").write_text(json.dumps(said, indent=1), encoding="utf-8")
     seal(draft)
     draft.rename(folder)
     point_to(home, said["version"])
+
+
+def _folder(home: Home, version: int) -> Path:
+    return home.published / "versions" / f"{version:06d}"
 
 
 def _link_or_copy(source: str, target: str) -> None:

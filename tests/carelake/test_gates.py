@@ -147,7 +147,7 @@ def test_what_a_gate_holds_is_seen_decided_and_mended_and_a_failed_mart_keeps_th
     # the held batches are seen, with their reasons, and every account closes
     held = {batch["batch"]: batch["reason"] for batch in state["batches"]}
     assert sorted(held) == [f"{n}-000002" for n in ("blank", "garbled", "renamed", "torn")]
-    assert all(reason in said for reason in held.values() if reason)
+    assert all(held.values()), held
     accounts = {account["source"]: account for account in state["accounts"]}
     assert all(account["closes"] == "✓" for account in accounts.values())
     assert {name for name in SOURCES if accounts[name]["held"]} == {"renamed", "garbled"}

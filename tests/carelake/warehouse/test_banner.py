@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
+
 import duckdb
 import pytest
 
+from carelake import pipeline
 from carelake.errors import RunFailed
+from carelake.progress import Progress
 from carelake.settings import Context
+from carelake.warehouse import banner
 from carelake.warehouse.banner import raise_banner, read_banner
 from carelake.warehouse.publish import current_version, publish, rollback, versions
 from carelake.warehouse.published import published_fingerprint
@@ -26,11 +32,11 @@ def test_a_banner_is_a_version_of_its_own_with_the_same_data(ctx: Context) -> No
     before = published_fingerprint(ctx.home)
     assert told(ctx) == (1, None)
     assert raise_banner(ctx, "gate marts: too few rows") == 2
-    version, banner = told(ctx)
+    version, text = told(ctx)
     assert version == 2
-    assert banner is not None and banner == read_banner(ctx.home)
-    assert banner.startswith("since 20")
-    assert banner.endswith(" UTC newer data is held back because gate marts: too few rows")
+    assert text is not None and text == read_banner(ctx.home)
+    assert text.startswith("since 20")
+    assert text.endswith(" UTC newer data is held back because gate marts: too few rows")
     assert published_fingerprint(ctx.home) == before
     files = {p.name: p.stat() for p in (ctx.home.published / "current").resolve().iterdir()}
     assert {s.st_mode & 0o777 for name, s in files.items() if name != "private.duckdb"} == {0o444}
@@ -104,3 +110,46 @@ def test_versions_with_a_banner_push_no_data_out(ctx: Context) -> None:
 def test_nothing_published_has_nothing_to_bear_a_banner(ctx: Context) -> None:
     assert raise_banner(ctx, "too few rows") is None
     assert read_banner(ctx.home) is None
+
+
+def fail(public: str | None) -> Callable[..., pipeline.StepResult]:
+    def step(ctx: Context, progress: Progress) -> pipeline.StepResult:
+        raise RunFailed("dbt: orders: cannot read 'ann@example.com'", public=public)
+
+    return step
+
+
+def test_a_failed_step_of_the_build_tells_readers_no_more_than_they_may_know(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(ctx)
+    quiet = Progress(quiet=True)
+    for step, public, expected in (
+        ("load", "not a step of the build", None),
+        ("build_marts", None, "build_marts failed; `carelake status` says why"),
+        ("build_features", "dbt: orders failed", "dbt: orders failed"),
+        ("publish", None, "dbt: orders failed"),  # says less than what is told already
+    ):
+        monkeypatch.setitem(pipeline.STEPS, step, fail(public))
+        with pytest.raises(RunFailed, match="ann@example.com"):
+            pipeline.perform(ctx, step, quiet)
+        text = read_banner(ctx.home) or ""
+        assert text.split(" held back because ")[-1] == (expected or "")
+        assert "ann@" not in str(told(ctx))
+
+
+def test_a_banner_that_cannot_be_written_hides_no_error_and_leaves_nothing_behind(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    publish(ctx)
+    monkeypatch.setitem(pipeline.STEPS, "build_marts", fail(None))
+    monkeypatch.setattr(banner, "_write_meta", full)
+    said = io.StringIO()
+    with pytest.raises(RunFailed, match="dbt: orders"):
+        pipeline.perform(ctx, "build_marts", Progress(said))
+    assert "readers could not be told: [Errno 28]" in said.getvalue()
+    assert told(ctx) == (1, None)
+    assert list((ctx.home.published / "versions").glob("*.part")) == []
