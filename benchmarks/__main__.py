@@ -1,4 +1,10 @@
-"""`python -m benchmarks`: measure, print, and write `benchmarks/results/latest.json`."""
+"""`python -m benchmarks`: measure, print, and write `benchmarks/results/latest.json`.
+
+Examples:
+    python -m benchmarks                        all of it, about half an hour on 2 cores
+    python -m benchmarks --only loading         one part; the other figures stay as they were
+    python -m benchmarks --large 2000000        smaller, for a look
+"""
 
 from __future__ import annotations
 
@@ -8,29 +14,51 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import load
-from carelake.sample import write_bulk
+from benchmarks import building, loading
+from benchmarks.measure import Result
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
+PARTS = ("loading", "building", "memory")
 
 
 def main() -> int:
-    """Run every benchmark; 0 whatever the figures, which speak for themselves."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rows", type=int, default=2_000_000, help="records of the bulk sample")
-    parser.add_argument("--tries", type=int, default=2, help="the best of so many counts")
+    """Run the benchmarks; 0 whatever the figures, which speak for themselves."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--only", choices=PARTS, action="append", help="a part; may be repeated")
+    parser.add_argument("--small", type=int, default=1_000_000, help="records of the small build")
+    parser.add_argument("--large", type=int, default=5_000_000, help="records of the large one")
+    parser.add_argument("--load", type=int, default=15_000_000, help="records for loading")
+    parser.add_argument("--memory", type=int, default=28_600_000, help="records for memory")
+    parser.add_argument("--tries", type=int, default=2, help="the best of so many loads counts")
+    parser.add_argument("--scratch", type=Path, help="a folder with room for 40 GB")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    parts = given.only or PARTS
+    with tempfile.TemporaryDirectory(dir=given.scratch) as folder:
         scratch = Path(folder)
-        write_bulk(scratch / "company", rows=given.rows)
-        results = load.measure(scratch / "company", scratch, given.tries)
-    for row in results:
-        verdict = "ok" if row["ok"] else "over the limit"
-        print(f"{row['name']}: {row['ours']} s beside {row['peer']} s, x{row['ratio']} ({verdict})")
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(f"written to {RESULTS.relative_to(Path.cwd())}")
+        for part in parts:
+            if part == "loading":
+                _keep(part, loading.measure(scratch, given.load, given.tries))
+            elif part == "building":
+                _keep(part, building.measure(scratch, given.small, given.large))
+            else:
+                _keep(part, building.memory(scratch, given.memory))
+    print(f"written to {RESULTS}")
     return 0
+
+
+def _keep(part: str, results: list[Result]) -> None:
+    """Print a part's figures and put them in the place of its earlier ones."""
+    for result in results:
+        print(result.line(), flush=True)
+    known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
+    others = [row for row in known if row.get("part") in PARTS and row["part"] != part]
+    rows = [*others, *({"part": part, **result.row()} for result in results)]
+    rows.sort(key=lambda row: PARTS.index(row["part"]))
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

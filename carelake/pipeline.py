@@ -130,7 +130,7 @@ def check(
 
     with (
         write_lock(ctx.home, f"check {layer}", say=progress.say),
-        connect(ctx.home, threads=ctx.settings.build_threads) as con,
+        connect(ctx.home, **ctx.settings.duckdb) as con,
     ):
         moment = dt.datetime.now(dt.UTC)
         custom = ctx.config_dir / "custom" / "expectations"
@@ -252,7 +252,7 @@ def plan_follow_ups(ctx: Context, progress: Progress) -> StepResult:
     rules = load_rules(ctx.config_dir)
     with (
         write_lock(ctx.home, "followup plan", say=progress.say),
-        connect(ctx.home, threads=ctx.settings.build_threads) as con,
+        connect(ctx.home, **ctx.settings.duckdb) as con,
     ):
         row = con.execute("select as_of from intermediate.int_as_of").fetchone()
         if row is None or row[0] is None:

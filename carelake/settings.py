@@ -237,7 +237,15 @@ class Settings(Strict):
     )
     own_identities: OwnIdentities = OwnIdentities()
     kept_versions: int = Field(default=5, ge=1, description="Published versions kept")
+    parquet_month_from: int = Field(
+        default=1_000_000, ge=0, description="Marts with more rows become Parquet files by month"
+    )
     build_threads: int = Field(default=2, ge=1, description="Threads of DuckDB and dbt")
+    build_memory: str | None = Field(
+        default=None,
+        pattern=r"^\d+(\.\d+)? ?(MB|GB|MiB|GiB)$",
+        description="Memory DuckDB may take, as in 4GB; without, 80 % of the machine's",
+    )
     settle_seconds: int = Field(
         default=120, ge=0, description="How long a build waits for extracts under way"
     )
@@ -253,6 +261,11 @@ class Settings(Strict):
             for interval in intervals:
                 _interval(interval)
         return value
+
+    @property
+    def duckdb(self) -> dict[str, Any]:
+        """What a connection for heavy work is opened with."""
+        return {"threads": self.build_threads, "memory": self.build_memory}
 
     def opening_intervals(self) -> list[tuple[int, dt.time, dt.time]]:
         """Rows (ISO day of week, opens, closes), in order."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psutil
 
 from carelake.errors import RunFailed
 from carelake.settings import PROJECT, Context, Home
@@ -28,6 +29,8 @@ LAYERS = {
 FEATURES = {"conversations": "features_conversations", "customers": "features_customers"}
 KEPT_FEATURE_FOLDERS = 3
 RECIPE = "derived_recipe"
+UNSEEN = {"build_threads", "build_memory", "kept_versions", "parquet_month_from", "settle_seconds"}
+"""Settings that no model can see."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def _recipe(ctx: Context) -> str:
     Models that remember compare their inputs only; under another recipe they begin anew. DuckDB is
     part of it because its `hash` may differ from version to version.
     """
-    said = (ctx.settings.model_dump_json(), ctx.sources.model_dump_json())
+    said = (ctx.settings.model_dump_json(exclude=UNSEEN), ctx.sources.model_dump_json())
     versions = (duckdb.__version__, version("phonenumbers"), version("dbt-duckdb"))
     digest = hashlib.sha256(repr((said, versions)).encode())
     for path in sorted((PROJECT / "dbt_project").rglob("*")):
@@ -118,6 +121,8 @@ def _invoke(ctx: Context, arguments: list[str]) -> list[Any]:
     os.environ["CARELAKE_WAREHOUSE"] = str(ctx.home.warehouse)
     os.environ["CARELAKE_PEPPER"] = read_pepper(ctx.home)
     os.environ["CARELAKE_THREADS"] = str(ctx.settings.build_threads)
+    most = psutil.virtual_memory().total * 8 // 10_000_000
+    os.environ["CARELAKE_MEMORY"] = ctx.settings.build_memory or f"{most}MB"
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
@@ -147,7 +152,7 @@ def export_features(ctx: Context) -> Path:
     """
     with (
         write_lock(ctx.home, "export features"),
-        connect(ctx.home, threads=ctx.settings.build_threads) as con,
+        connect(ctx.home, **ctx.settings.duckdb) as con,
     ):
         digest = _digest(con)
         folder = ctx.home.features / digest

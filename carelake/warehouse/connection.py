@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -138,7 +139,9 @@ def _owner(handle: int) -> int | None:
 
 
 @contextmanager
-def connect(home: Home, *, threads: int = 2) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(
+    home: Home, *, threads: int = 2, memory: str | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse for writing; call under `write_lock`.
 
     Raises:
@@ -147,7 +150,7 @@ def connect(home: Home, *, threads: int = 2) -> Iterator[duckdb.DuckDBPyConnecti
     """
     if not home.is_initialised():
         raise ConfigError(f"{home.root}: not a Carelake home yet; run `carelake init`")
-    con = open_file(home.warehouse, home, threads=threads)
+    con = open_file(home.warehouse, home, threads=threads, memory=memory)
     try:
         yield con
     finally:
@@ -155,11 +158,12 @@ def connect(home: Home, *, threads: int = 2) -> Iterator[duckdb.DuckDBPyConnecti
 
 
 def open_file(
-    path: Path, home: Home, *, threads: int = 2, read_only: bool = False
+    path: Path, home: Home, *, threads: int = 2, memory: str | None = None, read_only: bool = False
 ) -> duckdb.DuckDBPyConnection:
     """A connection as every part of Carelake wants it: UTC, pepper, our extensions."""
+    config: dict[str, Any] = {"threads": threads} | ({"memory_limit": memory} if memory else {})
     try:
-        con = duckdb.connect(str(path), read_only=read_only, config={"threads": threads})
+        con = duckdb.connect(str(path), read_only=read_only, config=config)
     except duckdb.IOException as error:
         raise RunFailed(f"{path}: cannot be opened ({first_line(error)})") from error
     con.execute("set TimeZone = 'UTC'")

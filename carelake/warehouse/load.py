@@ -95,7 +95,7 @@ def load(
     wanted = {source.name: source for source in ctx.sources.select(sources)}
     with (
         write_lock(ctx.home, "load", say=progress.say),
-        connect(ctx.home, threads=ctx.settings.build_threads) as con,
+        connect(ctx.home, **ctx.settings.duckdb) as con,
     ):
         # one writer: what lies there was left by a load that was killed
         shutil.rmtree(ctx.home.scratch, ignore_errors=True)

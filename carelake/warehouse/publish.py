@@ -23,6 +23,7 @@ from carelake.warehouse.connection import (
     write_lock,
 )
 from carelake.warehouse.fingerprint import relation_fingerprint
+from carelake.warehouse.parquet import Parts, write_parquet
 from carelake.warehouse.published import marts_fingerprint, open_marts
 
 HOLD = "HOLD"
@@ -55,7 +56,7 @@ def publish(ctx: Context, *, release: bool = False) -> PublishResult:
         RunFailed: a rollback holds publishing, a gate stopped it, or the audit failed.
     """
     home = ctx.home
-    with write_lock(home, "publish"), connect(home, threads=ctx.settings.build_threads) as con:
+    with write_lock(home, "publish"), connect(home, **ctx.settings.duckdb) as con:
         if release:
             (home.published / HOLD).unlink(missing_ok=True)
         _refuse_when_held(home, con)
@@ -78,7 +79,11 @@ def publish(ctx: Context, *, release: bool = False) -> PublishResult:
             mart: volatile.get(mart, frozenset()) | frozenset(promoted.get(mart, {}))
             for mart in {*volatile, *promoted}
         }
-        tables = _write_marts(con, draft, promoted)
+        before = None if current is None else home.published / "versions" / f"{current:06d}"
+        large = ctx.settings.parquet_month_from
+        tables, state["parquet"] = _write_marts(
+            con, draft, promoted, before, said.get("parquet", {}), large
+        )
         _write_meta(con, draft, excluded, state, version)
         _write_views(draft / "marts.duckdb", list(tables))
         _write_private(con, draft)
@@ -183,13 +188,19 @@ def publication(home: Home, version: int) -> dict[str, Any]:
 
 
 def _write_marts(
-    con: duckdb.DuckDBPyConnection, draft: Path, promoted: dict[str, dict[str, str]]
-) -> dict[str, int]:
-    """Copy every mart into the new file and to Parquet; gives rows per table."""
+    con: duckdb.DuckDBPyConnection,
+    draft: Path,
+    promoted: dict[str, dict[str, str]],
+    before: Path | None,
+    known: dict[str, Parts],
+    large: int,
+) -> tuple[dict[str, int], dict[str, Parts]]:
+    """Copy every mart into the new file and to Parquet; gives rows, and Parquet's parts, per table."""
     names = con.execute(
         "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
     ).fetchall()
     rows: dict[str, int] = {}
+    parts: dict[str, Parts] = {}
     con.execute(f"attach {literal(str(draft / 'marts.duckdb'))} as out")
     try:
         con.execute("create schema out.marts")
@@ -198,13 +209,12 @@ def _write_marts(
             select = _select(name, columns, promoted.get(name, {}))
             con.execute(f"create table out.marts.{name} as {select} order by {ident(columns[0])}")
             _copy_comments(con, name)
-            target = literal(str(draft / f"{name}.parquet"))
-            con.execute(f"copy out.marts.{name} to {target} (format parquet)")
+            parts[name] = write_parquet(con, name, draft, before, known.get(name, {}), large)
             found = con.execute(f"select count(*) from out.marts.{name}").fetchone()
             rows[name] = int(found[0]) if found else 0
     finally:
         con.execute("detach out")
-    return rows
+    return rows, parts
 
 
 def promoted_columns(ctx: Context) -> dict[str, dict[str, str]]:
@@ -326,7 +336,10 @@ def _audit(
 
 def seal(draft: Path) -> None:
     """Bring a draft to the disk and take the right to write from every file of it."""
-    for path in draft.iterdir():
+    for path in draft.rglob("*"):
+        if path.is_dir():
+            path.chmod(0o755)
+            continue
         handle = os.open(path, os.O_RDONLY)
         os.fsync(handle)
         os.close(handle)

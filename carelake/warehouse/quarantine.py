@@ -128,7 +128,7 @@ def replay(ctx: Context, batches: list[str] | None = None) -> list[BatchResult]:
     by_name = {source.name: source for source in ctx.sources.sources}
     with (
         write_lock(ctx.home, "quarantine replay"),
-        connect(ctx.home, threads=ctx.settings.build_threads) as con,
+        connect(ctx.home, **ctx.settings.duckdb) as con,
     ):
         record_configuration(con, ctx)
         wanted = batches or _with_quarantine(con)
