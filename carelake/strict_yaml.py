@@ -26,8 +26,7 @@ class Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """One node, unless it lies too deep; asked before the parser's own stack is full."""
         if self._depth > MAX_DEPTH:
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.constructor.ConstructorError(None, None, "nested too deeply", mark)
+            raise yaml.YAMLError("nested too deeply")
         self._depth += 1
         try:
             return super().compose_node(parent, index)

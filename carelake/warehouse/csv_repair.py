@@ -20,6 +20,11 @@ from carelake.warehouse.incoming import Reject, UnreadableFile
 from carelake.warehouse.lines import HEAD, Lines, ends_in_cr, swap_ends, without_end
 from carelake.warehouse.packed import open_plain
 
+MAX_REJECTS = 500_000
+"""A file with more broken records has the wrong delimiter, quote or encoding, or is an attack."""
+SAMPLE = 64_000
+MAX_LINES = 100_000
+"""Lines of one record."""
 MAX_ALIKE = 500
 """After so many lines that look like records of their own, an open quote was never closed."""
 RAW_TEXT_LIMIT = 10_000
@@ -207,6 +212,33 @@ def _usual_count(first: Splitter, lines: Lines, dialect: Dialect) -> int:
     return max(found, key=lambda count: (found[count], count), default=len(first.fields) or 1)
 
 
+def may_be_endless(path: Path, head: Head, limit: int) -> bool:
+    """Whether a plain file may hold a record longer than `limit` bytes.
+
+    DuckDB's reader drops a record that spans its buffers without a word, so every stretch of half
+    the limit must hold a line that is a record of its own. A few bytes of each tell, as a rule.
+    """
+    stretch = limit // 2
+    with path.open("rb") as file:
+        for start in range(0, path.stat().st_size - limit, stretch):
+            file.seek(start)
+            left = stretch
+            while left > 0:
+                lines = file.read(min(SAMPLE, left)).splitlines()
+                if any(_is_whole(line, head) for line in lines[1:-1]):
+                    break
+                left -= SAMPLE
+            else:
+                return True
+    return False
+
+
+def _is_whole(line: bytes, head: Head) -> bool:
+    splitter = Splitter(head.dialect)
+    splitter.feed(line.decode("utf-8", "replace"))
+    return not (splitter.fault or splitter.is_open or splitter.count_fault(head.n_columns))
+
+
 def repair(
     path: Path, target: Path, n_columns: int, dialect: Dialect, *, header: bool, max_line_bytes: int
 ) -> list[Reject]:
@@ -236,6 +268,10 @@ def repair(
                 else:
                     text = record[:RAW_TEXT_LIMIT].decode("utf-8", "replace")
                     rejects.append(Reject(ordinal, line_number, reason, text))
+                    if len(rejects) > MAX_REJECTS:
+                        raise UnreadableFile(
+                            f"cannot be read: more than {MAX_REJECTS:,} of its records are broken"
+                        )
                 ordinal += 1
     except UNREADABLE as error:
         raise UnreadableFile(f"cannot be read to its end: {error}") from error
@@ -310,7 +346,7 @@ def _quoted(
             break
         alike += following.count(delimiter) + 1 == n_columns
         size += len(following)
-        if alike > MAX_ALIKE or size > max_bytes:
+        if alike > MAX_ALIKE or len(parts) > MAX_LINES or size > max_bytes:
             break
         parts.append(following)
     if splitter.is_open or (splitter.fault and len(parts) > 1):

@@ -18,6 +18,7 @@ from carelake.warehouse.csv_repair import (
     Dialect,
     Head,
     look_at,
+    may_be_endless,
     repair,
     shifts,
 )
@@ -115,14 +116,18 @@ class Reader:
         head = self._look_at(path)
         if not head.first:
             return _nothing()
-        if not head.is_plain:
+        is_packed = path.suffix in (".gz", ".zst")
+        if not head.is_plain or (
+            not is_packed and may_be_endless(path, head, self.source.max_line_bytes)
+        ):
             return self._careful_csv(path)
         columns = self._columns(head)
         self.con.execute("drop table if exists reject_errors; drop table if exists reject_scans")
         try:
-            self._stage_csv(
-                path, columns, head.dialect, ", store_rejects = true, rejects_limit = 0"
-            )
+            # one thread drops no record that is longer than a buffer; packed files get no more
+            more = ", parallel = false" if is_packed else ""
+            rejecting = ", store_rejects = true, rejects_limit = 0" + more
+            self._stage_csv(path, columns, head.dialect, rejecting)
         except duckdb.Error as error:
             raise NeedsCare from error
         nul = " or ".join(f"contains({place}, chr(0))" for place in columns.values())
