@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -62,6 +63,9 @@ def write_lock(
 
     The kernel frees an flock when its holder dies, so a killed run leaves no lock behind.
 
+    Args:
+        say: told who is waited for; standard error without, for nobody should wait in the dark.
+
     Raises:
         RunFailed: another writer kept it for longer than `wait_seconds`.
     """
@@ -76,7 +80,7 @@ def write_lock(
     home.root.mkdir(parents=True, exist_ok=True)
     handle = os.open(home.lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _acquire(handle, home.lock, wait_seconds, say)
+        _acquire(handle, home.lock, wait_seconds, say or _say)
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose}
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(holder).encode(), 0)
@@ -90,9 +94,7 @@ def write_lock(
         os.close(handle)
 
 
-def _acquire(
-    handle: int, path: Path, wait_seconds: float, say: Callable[[str], None] | None
-) -> None:
+def _acquire(handle: int, path: Path, wait_seconds: float, say: Callable[[str], None]) -> None:
     deadline = time.monotonic() + wait_seconds
     told = False
     while True:
@@ -101,10 +103,14 @@ def _acquire(
             return
         if time.monotonic() > deadline:
             raise RunFailed(f"{path}: still held by {_holder(handle)}; wait for it or stop it")
-        if say and not told:
+        if not told:
             say(f"waiting for the warehouse, held by {_holder(handle)}")
             told = True
         time.sleep(0.1)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _holder(handle: int) -> str:
