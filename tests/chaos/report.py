@@ -54,10 +54,20 @@ FINDINGS = (
     "take turns, and the second finds the work done.",
     "A training that was killed between crowning a model and writing its decision was never finished, "
     "and its MLflow runs stayed open for ever: it is now made again, giving the same version.",
+    "That training, made again, was judged against the champion it had itself crowned, and told another "
+    "reason for its decision: such a champion does not count any more.",
     "A champion that vanished with MLflow's database was replaced in silence by one trained on newer "
     "rows: that is now refused until `carelake train --force` says so.",
     "A killed extract's batch folder stayed when its source had nothing new afterwards; so did drafts "
     "of features, of publications and of loads. All are swept by the next run.",
+    "DuckDB ends the process when the disk is full and the transaction had deleted and inserted the "
+    "same primary key; three writes did that and no longer do.",
+    "Great Expectations left an empty suite behind on a full disk, and no later check could begin: what a "
+    "check that was cut left torn is now dropped.",
+    "dbt, and Python's logging under it, printed tracebacks when their files could not be written.",
+    "A check that Airflow made twice in one run, as after a restored metadata database, was counted "
+    "twice and failed the marts of that run for good.",
+    "Most writers waited for the lock without a word: the name of the holder is now always told.",
     "The lock's waiting message named a killed holder when a stranger held the lock, and no one when "
     "the stranger had left no name: it now names the process the kernel lists.",
 )
