@@ -52,8 +52,8 @@ lint: $(READY) ## ruff, mypy, sqlfluff, import-linter
 	@$(BIN)/lint-imports
 	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models
 
-chaos: $(READY) ## 200 kills, each survived; writes docs/reliability.md (hours)
-	@$(BIN)/python -m tests.chaos --kills 200 --write
+chaos: $(READY) ## 200 disturbances, each survived; writes docs/reliability.md (an hour or two)
+	@$(BIN)/python -m tests.chaos --disturbances 200 --seed 1 --write
 
 bench: $(READY) ## speed beside a peer or a limit, into benchmarks/results/latest.json
 	@$(BIN)/python -m benchmarks

@@ -95,7 +95,7 @@ def check_layer(
         ConfigError: a suite, its query or the columns they name do not fit; nothing was checked.
     """
     suites = load_suites(layer, custom_dir)
-    with _quiet():
+    with _quiet(), _whole(gx_dir):
         _check_types(suites)
         frames = {suite.name: _frame(suite, fetch) for suite in suites}
         context = _context(gx_dir, docs_dir)
@@ -111,6 +111,30 @@ def check_layer(
             context.build_data_docs(site_names=[SITE])
             finish_pages(gx_dir, docs_dir)
     return results
+
+
+@contextlib.contextmanager
+def _whole(gx_dir: Path) -> Any:
+    """Mark the working directory while it is written; drop what a check that was cut left torn.
+
+    All of it is written anew by each check, but for the pages' history.
+    """
+    mark = gx_dir / "unfinished"
+    if mark.exists():
+        torn = [path for path in gx_dir.rglob("*.json") if not _is_json(path)]
+        for path in (*torn, *gx_dir.rglob("*.yml")):
+            path.unlink()
+    gx_dir.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    yield
+    mark.unlink()
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) is not None
+    except ValueError:
+        return False
 
 
 @contextlib.contextmanager

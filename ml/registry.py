@@ -23,7 +23,7 @@ from mlflow.tracking import MlflowClient
 
 from carelake.errors import RunFailed
 from carelake.settings import Home, Settings
-from ml.results import Decision
+from ml.results import Decision, read_decisions
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -157,6 +157,21 @@ class Registry:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
+
+    def rival(self, name: str) -> ModelVersion | None:
+        """The champion that a new model must beat.
+
+        A version that a killed training crowned, and left without a decision, does not count: the
+        training that is made again must decide as the killed one would have.
+        """
+        found, decisions = self.champion(name), read_decisions(self.home, name)
+        if found is None or int(found.version) in {d.model_version for d in decisions}:
+            return found
+        promoted = [decision for decision in decisions if decision.promoted]
+        newest = max(promoted, key=lambda d: (d.decided_at, d.decision_id), default=None)
+        if newest is None:
+            return None
+        return self.client.get_model_version(name, str(newest.model_version))
 
     def version_of(self, name: str, model_digest: str) -> int | None:
         """The version registered earlier with this content, if any."""

@@ -220,7 +220,7 @@ def _newest(frame: pd.DataFrame, most: int) -> tuple[pd.DataFrame, int]:
 
 
 def _champion(registry: Registry, name: str, digest: str) -> tuple[Champion | None, Rival]:
-    found: ModelVersion | None = registry.champion(name)
+    found: ModelVersion | None = registry.rival(name)
     if found is None:
         return None, Rival()
     if found.tags.get("model_digest") == digest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -132,11 +133,15 @@ def _invoke(ctx: Context, arguments: list[str]) -> list[Any]:
         "--profiles-dir",
         str(PROJECT / "dbt_project"),
     ]
-    quiet = ["--quiet", "--no-use-colors", "--log-level-file", "info"]
+    # what goes wrong is raised, in one line; the log has the rest
+    quiet = ["--quiet", "--no-use-colors", "--log-level", "none", "--log-level-file", "info"]
     project += ["--vars", json.dumps({"satisfied_from": ctx.settings.ml.satisfied_at})]
+    loud, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         outcome = dbtRunner().invoke([*quiet, *arguments, *project])
     finally:
+        # when its log cannot be written, as on a full disk, logging prints a traceback per line
+        logging.raiseExceptions = loud
         # dbt keeps its connection for the life of the process; the next step needs the file
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
         gc.collect()

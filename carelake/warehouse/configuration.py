@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import duckdb
 
 from carelake.settings import Context, Settings
-from carelake.warehouse.connection import insert_rows
+from carelake.warehouse.connection import insert_rows, literal
 
 
 def record_configuration(con: duckdb.DuckDBPyConnection, ctx: Context) -> None:
@@ -56,8 +56,11 @@ def _record_settings(con: duckdb.DuckDBPyConnection, settings: Settings) -> None
         "unanswered_days": str(settings.unanswered_days),
         **{f"reply_within_minutes.{c}": str(m) for c, m in settings.reply_within_minutes.items()},
     }
-    con.execute("delete from ops.settings where key <> 'as_of_override'")
-    insert_rows(con, "ops.settings", [{"key": k, "value": v} for k, v in flat.items()])
+    kept = ", ".join(literal(key) for key in ("as_of_override", *flat))
+    con.execute(f"delete from ops.settings where key not in ({kept})")
+    rows = [{"key": key, "value": value} for key, value in flat.items()]
+    # a key that is deleted and inserted in one transaction ends the process on a full disk
+    insert_rows(con, "ops.settings", rows, "on conflict (key) do update set value = excluded.value")
     own = settings.own_identities
     identities = [("domain", value.lower()) for value in own.domains]
     identities += [("email", value.lower()) for value in own.emails]

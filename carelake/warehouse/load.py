@@ -235,26 +235,21 @@ def _write(
         if loaded.unreadable:
             result.held_reason = f"{each.file.name} {loaded.unreadable}"
     result.n_physical = result.n_raw + result.n_rejects
-    result.new = _new_columns(con, source, list(columns))
+    result.new = _new_columns(con, source, manifest.batch_id, list(columns))
     _store_dialect(con, source, reader.dialect)
     _record_batch(con, source, manifest, result, list(columns), sequence, time.monotonic() - began)
     return result
 
 
 def _forget(con: duckdb.DuckDBPyConnection, source: Source, batch_id: str) -> int:
-    """Remove what an earlier load of this batch left, and give its place in the ledger."""
+    """Remove the rows that an earlier load of this batch left, and give its place in the ledger."""
     known = con.execute(
         f"select batch_seq from ops.ledger where batch_id = {literal(batch_id)}"
     ).fetchone()
     if known is None:
         last = con.execute("select coalesce(max(batch_seq), 0) from ops.ledger").fetchone()
         return int(last[0]) + 1 if last else 1
-    for table in (
-        f"raw.{source.raw_table}",
-        "ops.structural_rejects",
-        "ops.batch_files",
-        "ops.ledger",
-    ):
+    for table in (f"raw.{source.raw_table}", "ops.structural_rejects", "ops.batch_files"):
         con.execute(f"delete from {table} where batch_id = {literal(batch_id)}")
     return int(known[0])
 
@@ -389,15 +384,20 @@ def _record_batch(
         "seconds": round(seconds, 3),
         "status": "held" if result.held_reason else "arrived",
         "held_reason": result.held_reason,
+        "checked_at": None,
     }
-    insert_rows(con, "ops.ledger", [row])
+    # a key that is deleted and inserted in one transaction ends the process on a full disk
+    changes = ", ".join(f"{name} = excluded.{name}" for name in row if name != "batch_id")
+    insert_rows(con, "ops.ledger", [row], f"on conflict (batch_id) do update set {changes}")
 
 
-def _new_columns(con: duckdb.DuckDBPyConnection, source: Source, columns: list[str]) -> list[str]:
-    """Columns that neither the mapping nor an earlier batch of the source had."""
+def _new_columns(
+    con: duckdb.DuckDBPyConnection, source: Source, batch_id: str, columns: list[str]
+) -> list[str]:
+    """Columns that neither the mapping nor another batch of the source had."""
     earlier = con.execute(
         "select distinct unnest(columns::varchar[]) from ops.ledger "
-        f"where source_name = {literal(source.name)}"
+        f"where source_name = {literal(source.name)} and batch_id <> {literal(batch_id)}"
     ).fetchall()
     if not earlier:
         return []

@@ -61,8 +61,23 @@ def record_decisions(con: duckdb.DuckDBPyConnection, folder: Path) -> int:
 
 
 def record_checks(con: duckdb.DuckDBPyConnection, results: Sequence[Any]) -> None:
-    """Keep check results; those of earlier runs stay."""
+    """Keep check results; those of earlier runs stay, those of a check made twice are replaced.
+
+    What a check of this run found in a batch that it then admitted or held stays as well: made
+    again, as after a lost worker, it no longer sees that batch.
+    """
+    con.execute("begin")
+    for run_id, layer in sorted({(result.run_id, result.layer) for result in results}):
+        seen = [result.batch_id for result in results if result.batch_id is not None]
+        con.execute(
+            """
+            delete from ops.check_results where run_id = ? and layer = ?
+                and (layer <> 'raw' or batch_id is null or list_contains(?::varchar[], batch_id))
+            """,
+            [run_id, layer, seen],
+        )
     insert_rows(con, "ops.check_results", [asdict(result) for result in results])
+    con.execute("commit")
 
 
 def admit_batches(

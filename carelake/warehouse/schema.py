@@ -74,8 +74,10 @@ create table if not exists ml.model_decisions (
     n_train bigint, n_test bigint, split varchar, data_digest varchar, config_digest varchar,
     code_version varchar
 );
+-- no primary key: a plan deletes and inserts the same ids in one transaction, which with an index
+-- ends the whole process when the disk is full
 create table if not exists care.follow_ups (
-    follow_up_id varchar primary key, customer_key varchar, conversation_key varchar,
+    follow_up_id varchar, customer_key varchar, conversation_key varchar,
     reason_code varchar, reason varchar, channel varchar, owner varchar, due_at timestamptz,
     priority integer, rank integer, status varchar, planned_as_of timestamptz, evidence json
 );

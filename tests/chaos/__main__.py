@@ -1,69 +1,79 @@
-"""`python -m tests.chaos`: a campaign of kills, and the table of docs/reliability.md."""
+"""`python -m tests.chaos`: a campaign of disturbances, and the table of docs/reliability.md."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
-from collections import defaultdict
+import time
 from pathlib import Path
 
-from tests.chaos.kills import STEPS, Company, Outcome, kills
+from tests.chaos.acts import Outcome
+from tests.chaos.campaign import campaign
+from tests.chaos.plan import KINDS, TEN, plan
+from tests.chaos.report import report
+from tests.chaos.runs import STEPS
 
-REPORT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
+EXAMPLES = """examples:
+  python -m tests.chaos --disturbances 200 --seed 1 --write
+  python -m tests.chaos --disturbances 10 --only 'full disk'
+  python -m tests.chaos --disturbances 5 --only 'kill -9' --step publish
+"""
 
 
 def main() -> int:
-    """Run the campaign; 0 when every kill was survived."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--write", action="store_true", help="write docs/reliability.md")
-    given = parser.parse_args()
+    """Run the campaign; 0 when every disturbance was survived."""
+    given = _arguments()
+    kinds = [given.only] if given.only else list(KINDS)
+    steps = [given.step] if given.step else list(STEPS)
+    planned = list(TEN) if given.ten else plan(given.seed, given.disturbances, kinds, steps)
+    began = time.monotonic()
     outcomes: list[Outcome] = []
-    with tempfile.TemporaryDirectory() as folder:
-        company = Company(Path(folder))
-        for number, kill in enumerate(kills(given.seed, given.kills), start=1):
-            outcome = company.survive(kill)
+    with tempfile.TemporaryDirectory(prefix="carelake-chaos-", dir=given.folder) as folder:
+        for _, outcome in campaign(planned, Path(folder), given.lanes, given.logs):
             outcomes.append(outcome)
-            verdict = "same marts" if outcome.same else f"DIFFERENT: {outcome.note}"
-            when = f"{kill.step} +{kill.delay:.2f} s" + (
-                "" if outcome.hit else " (was done already)"
-            )
-            print(
-                f"{number}/{given.kills} killed at {when}: {verdict} ({outcome.seconds:.0f} s)",
-                flush=True,
-            )
+            print(f"{len(outcomes)}/{len(planned)} {_line(outcome)}", flush=True)
+    seconds = time.monotonic() - began
+    if given.json:
+        told = {str(o.disturbance): {"hit": o.hit, "faults": o.faults} for o in outcomes}
+        given.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
     if given.write:
-        REPORT.write_text(report(outcomes, given.seed), encoding="utf-8")
-    survived = sum(outcome.same for outcome in outcomes)
-    print(f"{survived} of {len(outcomes)} kills survived")
+        PAGE.write_text(report(outcomes, _command(given), seconds), encoding="utf-8")
+    survived = sum(outcome.survived for outcome in outcomes)
+    print(f"{survived} of {len(outcomes)} disturbances survived, in {seconds / 60:.0f} minutes")
     return 0 if survived == len(outcomes) else 1
 
 
-def report(outcomes: list[Outcome], seed: int) -> str:
-    """The page with one row per step."""
-    by_step: dict[str, list[Outcome]] = defaultdict(list)
-    for outcome in outcomes:
-        by_step[outcome.kill.step].append(outcome)
-    lines = [
-        "# Reliability",
-        "",
-        "A run is killed with `kill -9` after a step began, at once or some seconds later; then one more",
-        "run is made, and its published marts are compared, by fingerprint, with those of a run that",
-        "nobody disturbed. The kill counts as a hit when the run was still alive at that moment.",
-        "",
-        f"Made by `make chaos` (`python -m tests.chaos --kills {len(outcomes)} --seed {seed} --write`).",
-        "",
-        "| killed in | kills | hits | same marts after one more run |",
-        "|---|---|---|---|",
-    ]
-    for step in STEPS:
-        found = by_step.get(step, [])
-        hits, same = sum(o.hit for o in found), sum(o.same for o in found)
-        lines.append(f"| {step} | {len(found)} | {hits} | {same} |")
-    total = f"| all | {len(outcomes)} | {sum(o.hit for o in outcomes)} | {sum(o.same for o in outcomes)} |"
-    return "\n".join([*lines, total, ""])
+def _line(outcome: Outcome) -> str:
+    verdict = "survived" if outcome.survived else "NOT SURVIVED: " + "; ".join(outcome.faults)
+    missed = "" if outcome.hit else " (did not hit)"
+    return f"{outcome.disturbance}: {verdict}{missed} ({outcome.seconds:.0f} s)"
+
+
+def _command(given: argparse.Namespace) -> str:
+    return f"python -m tests.chaos --disturbances {given.disturbances} --seed {given.seed} --write"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos",
+        description="Disturb runs of a small company; after one more run, compare the marts.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--disturbances", type=int, default=200, help="how many (200)")
+    parser.add_argument("--seed", type=int, default=1, help="same seed, same disturbances (1)")
+    parser.add_argument("--only", choices=KINDS, help="one kind")
+    parser.add_argument("--step", choices=STEPS, help="one step")
+    parser.add_argument("--ten", action="store_true", help="the ten of `make test-all`")
+    parser.add_argument("--lanes", type=int, default=2, help="side by side (2)")
+    parser.add_argument("--folder", help="where homes are made (the system's temporary folder)")
+    parser.add_argument("--logs", type=Path, help="keep the output of what was not survived here")
+    parser.add_argument("--json", type=Path, help="write what came of each here")
+    parser.add_argument("--write", action="store_true", help="write docs/reliability.md")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

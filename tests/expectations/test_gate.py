@@ -117,6 +117,23 @@ def test_sound_rows_and_empty_frames_pass_everything(tmp_path: Path) -> None:
             assert [result for result in results if not result.success] == []
 
 
+def test_what_a_check_that_was_cut_left_torn_does_not_stop_the_next_one(tmp_path: Path) -> None:
+    suites = load_suites("raw")
+    frames = {suite.name: pd.DataFrame([sound_row(suite)]) for suite in suites}
+    gx = tmp_path / "gx"
+
+    def check() -> int:
+        return len(check_layer("raw", frames_of(suites, frames), gx, tmp_path / "docs"))
+
+    n_results = check()
+    stored = [path for path in gx.rglob("*") if path.suffix in (".json", ".yml")]
+    assert len(stored) > 3 and not (gx / "unfinished").exists()
+    for path in stored:
+        path.write_text("" if path.suffix == ".yml" else '{"name": ', encoding="utf-8")
+    (gx / "unfinished").touch()
+    assert check() == n_results
+
+
 def test_a_failing_batch_is_named_and_blocking_differs_from_warning(tmp_path: Path) -> None:
     suites = load_suites("raw")
     sound = sound_row(suites[0])

@@ -84,3 +84,11 @@ def test_a_killed_holder_leaves_the_lock_free(home: Home) -> None:
             with pytest.raises(BlockingIOError):
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.close(handle)
+
+
+def test_who_waits_is_told_for_whom_even_when_nobody_asked(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with stranger(home, "nightly copy"):
+        refused(home)
+    assert "waiting for the warehouse, held by `nightly copy`" in capsys.readouterr().err
