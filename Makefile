@@ -37,13 +37,16 @@ status: $(READY) ## which services run
 	@$(BIN)/python -m carelake.services status
 
 test: $(READY) ## the fast tests, a few minutes
-	@$(PYTEST) -m "not slow" tests
+	@$(PYTEST) -m "not slow and not campaign" tests
 
 test-all: $(READY) ## all tests: servers, browser, kills, Airflow
-	@$(PYTEST) tests
+	@$(PYTEST) -m "not campaign" tests
 
 fuzz: $(READY) ## 20,000 hostile files through extract and load (half an hour)
 	@HOSTILE_CASES=20000 $(PYTEST) tests/hostile -k fuzz
+
+increments: $(READY) ## 200 histories, each built by increments and at once (an hour)
+	@$(PYTEST) -m campaign tests/dbt_project
 
 lint: $(READY) ## ruff, mypy, sqlfluff, import-linter
 	@$(BIN)/ruff check .
