@@ -142,6 +142,11 @@
     case when {{ column }} is null then '{{ column }} is missing' end
 {%- endmacro %}
 
+{# A number nothing real has: its products and sums would not fit their columns, and stop the build. #}
+{% macro beyond(column, limit) -%}
+    case when abs({{ column }}) > {{ limit }} then '{{ column }} is beyond {{ limit }}' end
+{%- endmacro %}
+
 {% macro unknown_channel(column) -%}
     case
         when {{ column }} not in ('phone', 'email', 'chat', 'social', 'in_person')

@@ -45,9 +45,10 @@
     end
 {%- endmacro %}
 
-{# The first character of each part of a name. #}
+{# The first character of each part of a name; what holds no visible character is none. #}
 {% macro mask_name(column) -%}
     case
+        when not regexp_matches({{ column }}, '\S') then null
         when regexp_matches({{ column }}, '\p{Han}') then left(trim({{ column }}), 1) || '*'
         else regexp_replace(trim({{ column }}), '(\S)\S*', '\1*', 'g')
     end

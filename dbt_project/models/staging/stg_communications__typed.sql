@@ -49,6 +49,7 @@ final as (
             '; ',
             {{ missing('communication_id') }},
             nullif(unread, ''),
+            {{ beyond('duration_seconds', 1000000000) }},
             {{ unknown_channel('channel') }},
             case
                 when direction not in ('inbound', 'outbound')

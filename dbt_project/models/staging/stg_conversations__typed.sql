@@ -49,6 +49,7 @@ final as (
             '; ',
             {{ missing('conversation_id') }},
             nullif(unread, ''),
+            {{ beyond('handle_seconds', 1000000000) }},
             {{ unknown_channel('channel') }},
             {{ before('first_reply_at', 'opened_at') }},
             {{ before('closed_at', 'opened_at') }},

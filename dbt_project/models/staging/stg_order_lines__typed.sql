@@ -41,6 +41,12 @@ final as (
             '; ',
             {{ missing('order_line_id') }},
             nullif(unread, ''),
+            {{ beyond('quantity', 1000000000) }},
+            {{ beyond('unit_price', 1000000000) }},
+            case
+                when abs(quantity::double * unit_price::double) > 1e10
+                    then 'quantity times unit_price is beyond 10000000000'
+            end,
             {{ missing('order_id') }}
         ), '') as reason,
     from typed

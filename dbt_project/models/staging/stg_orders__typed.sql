@@ -35,7 +35,8 @@ final as (
         nullif(concat_ws(
             '; ',
             {{ missing('order_id') }},
-            nullif(unread, '')
+            nullif(unread, ''),
+            {{ beyond('amount', 100000000000) }}
         ), '') as reason,
     from typed
 )
