@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from carelake.landing import manifests
+from carelake.sources.extract import extract_source
+from carelake.warehouse.load import load_batch
 from tests.hostile.bench import Bench, is_held
 
 
@@ -98,16 +102,10 @@ def test_a_field_longer_than_the_csv_module_takes_arrives_beside_a_fault(
 
 
 def test_five_thousand_columns_are_read_fast_and_carefully(tmp_path: Path, table: Bench) -> None:
-    from carelake.warehouse.load import load_batch
 
     names = ["id", "text", *(f"n{i}" for i in range(4998))]
     values = ["1", "a", *("" for _ in range(4998))]
     # lines of this source may have 3,000 bytes, so the wide ones go through a source of their own
-    import shutil
-
-    from carelake.landing import manifests
-    from carelake.sources.extract import extract_source
-
     (source,) = table.ctx.sources.select(["csv"])
     wide = source.model_copy(update={"max_line_bytes": 1_000_000})
     for careful in (False, True):
