@@ -30,8 +30,8 @@ have room enough. `before a change of a file` kills before the n-th file that th
 removes, n by chance: most things that can be torn are torn there.
 """
 FOOT = """
-Two more, in `tests/chaos/test_metadata_database.py`: Airflow's metadata database goes away while its
-DAGs run, and comes back.
+One more kind needs a real Airflow, and is a test: `tests/chaos/test_metadata_database.py` empties Airflow's
+metadata database in the middle of a build, restores a copy, runs once more and compares the marts.
 
 ## What it found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -45,6 +46,8 @@ def import_all(cache: Path) -> None:
     prepare_environment(Home(cache))
     for name in HEAVY:
         importlib.import_module(name)
+    # a fork that collects garbage would have to copy all that it shares with us
+    gc.freeze()
 
 
 @dataclass

@@ -87,7 +87,6 @@ def test_after_the_metadata_database_was_lost_and_restored_one_more_run_gives_th
         assert run.poll() is None, "".join(seen)
         destroy(database, tmp_path / "backup.db")
         _, rest = run.communicate(timeout=300)
-        print("CODE", run.returncode, rest)
         assert run.returncode == 1, "nobody missed the database: nothing was proved"
         assert "Traceback" not in rest
         repair(database, tmp_path / "backup.db")

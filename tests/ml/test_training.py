@@ -252,24 +252,3 @@ def test_a_training_killed_after_it_crowned_is_finished_with_the_same_version(
     assert again == replace(before, decided_at=again.decided_at, run_id=again.run_id)
     assert ml.has_champion(home) == {SATISFACTION: True, SEGMENTS: True}
     assert registry.client.get_run(left).info.status == "KILLED"
-
-
-@pytest.mark.slow
-def test_two_trainings_at_once_make_one_version_each(
-    features: Path, new_home: Callable[[str], Home]
-) -> None:
-    from ml.registry import Registry
-
-    home = new_home("both")
-    code = (
-        "import sys; from pathlib import Path; import ml; from carelake.settings import Home\n"
-        "from tests.ml.conftest import SETTINGS\n"
-        "ml.train(Home(Path(sys.argv[1])), SETTINGS, Path(sys.argv[2]))\n"
-    )
-    both = [
-        subprocess.Popen([sys.executable, "-c", code, str(home.root), str(features)])
-        for _ in range(2)
-    ]
-    assert [process.wait(timeout=300) for process in both] == [0, 0]
-    for name in (SATISFACTION, SEGMENTS):
-        assert len(Registry(home).client.search_model_versions(f"name = '{name}'")) == 1
