@@ -24,6 +24,7 @@ from mlflow.tracking import MlflowClient
 from carelake.errors import RunFailed
 from carelake.settings import Home, Settings
 from ml.results import Decision, read_decisions
+from ml.store import ensure_store
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -60,13 +61,14 @@ class Registry:
     """Tracking and registry of one home; every call says which home it means."""
 
     def __init__(self, home: Home) -> None:
-        """Open nothing yet but the client; the database is made on the first call."""
+        """See to it that there is a database; open nothing yet but the client."""
         self.home = home
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
         # it prints a traceback of every error that it then raises, which is told once, in one line
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         home.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
+        ensure_store(home)
         self.client = MlflowClient(home.mlflow_uri, home.mlflow_uri)
 
     @contextmanager

@@ -30,7 +30,10 @@ def start_mlflow(home: Home) -> str:
     """
     if url := _running(home, MLFLOW):
         return url
+    from ml.store import ensure_store
+
     home.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
+    ensure_store(home)
     port = free_port(home, MLFLOW)
     command = [
         sys.executable, "-m", "mlflow", "server",

@@ -56,6 +56,8 @@ FINDINGS = (
     "and its MLflow runs stayed open for ever: it is now made again, giving the same version.",
     "That training, made again, was judged against the champion it had itself crowned, and told another "
     "reason for its decision: such a champion does not count any more.",
+    "MLflow makes its tables in a hundred steps and cannot go on where it was killed: no later run could "
+    "train. Its database is now made aside and moved in place, and one that was cut is made anew.",
     "A champion that vanished with MLflow's database was replaced in silence by one trained on newer "
     "rows: that is now refused until `carelake train --force` says so.",
     "A killed extract's batch folder stayed when its source had nothing new afterwards; so did drafts "
