@@ -6,11 +6,11 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from tests.chaos.acts import Outcome
 from tests.chaos.campaign import campaign
+from tests.chaos.journal import Journal
 from tests.chaos.plan import KINDS, TEN, plan
 from tests.chaos.report import report
 from tests.chaos.runs import STEPS
@@ -29,13 +29,16 @@ def main() -> int:
     kinds = [given.only] if given.only else list(KINDS)
     steps = [given.step] if given.step else list(STEPS)
     planned = list(TEN) if given.ten else plan(given.seed, given.disturbances, kinds, steps)
-    began = time.monotonic()
-    outcomes: list[Outcome] = []
+    journal = Journal(given.journal, planned)
+    outcomes = journal.outcomes()
+    left = [d for number, d in enumerate(planned) if number not in journal.done]
+    numbers = [number for number in range(len(planned)) if number not in journal.done]
     with tempfile.TemporaryDirectory(prefix="carelake-chaos-", dir=given.folder) as folder:
-        for _, outcome in campaign(planned, Path(folder), given.lanes, given.logs):
+        for number, outcome in campaign(left, Path(folder), given.lanes, given.logs):
             outcomes.append(outcome)
+            journal.add(numbers[number], outcome)
             print(f"{len(outcomes)}/{len(planned)} {_line(outcome)}", flush=True)
-    seconds = time.monotonic() - began
+    seconds = journal.seconds
     if given.json:
         told = {str(o.disturbance): {"hit": o.hit, "faults": o.faults} for o in outcomes}
         given.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
@@ -71,6 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--lanes", type=int, default=2, help="side by side (2)")
     parser.add_argument("--folder", help="where homes are made (the system's temporary folder)")
     parser.add_argument("--logs", type=Path, help="keep the output of what was not survived here")
+    parser.add_argument("--journal", type=Path, help="go on after what this file says was done")
     parser.add_argument("--json", type=Path, help="write what came of each here")
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md")
     return parser.parse_args()

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.chaos.acts import Outcome
 from tests.chaos.inspection import differences, litter
+from tests.chaos.journal import Journal
 from tests.chaos.plan import KINDS, plan
 from tests.chaos.runs import STEPS
 
@@ -67,3 +69,13 @@ def test_the_same_seed_plans_the_same_and_every_kind_and_step_has_its_share() ->
     assert {d.step for d in kills} == set(STEPS)
     for kind in KINDS:
         assert sum(d.kind == kind for d in planned) >= 10
+
+
+def test_a_stopped_campaign_goes_on_and_another_ones_journal_is_refused(tmp_path: Path) -> None:
+    planned = plan(1, 20, list(KINDS), list(STEPS))
+    path = tmp_path / "journal"
+    Journal(path, planned).add(3, Outcome(planned[3], True, ["wrong"], [], 1.5))
+    again = Journal(path, planned)
+    assert again.outcomes() == [Outcome(planned[3], True, ["wrong"], [], 1.5)]
+    with pytest.raises(SystemExit, match="another campaign"):
+        Journal(path, plan(2, 20, list(KINDS), list(STEPS)))
