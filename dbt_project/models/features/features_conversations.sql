@@ -59,6 +59,31 @@ agents as (
     group by agent_key
 ),
 
+-- Only keys and a moment: an as-of join sorts all that it is given.
+moments as (
+    select conversation_key, customer_key, occurred_at,
+    from conversations
+    where customer_key is not null
+),
+
+histories as (
+    select
+        moments.conversation_key,
+        surveys_so_far.satisfaction,
+        surveys_so_far.n_surveys,
+        orders_so_far.amount,
+        orders_so_far.n_orders,
+    from moments
+    asof left join surveys_so_far
+        on
+            moments.customer_key = surveys_so_far.customer_key
+            and moments.occurred_at > surveys_so_far.responded_at
+    asof left join orders_so_far
+        on
+            moments.customer_key = orders_so_far.customer_key
+            and moments.occurred_at > orders_so_far.ordered_at
+),
+
 final as (
     select
         conversations.conversation_key,
@@ -79,9 +104,9 @@ final as (
         conversations.handle_seconds,
         coalesce(conversations.reopened_at <= conversations.occurred_at, false) as is_reopened,
         coalesce(openings_so_far.n_prior, 0)::integer as n_prior_conversations,
-        {{ share('surveys_so_far.satisfaction', 'surveys_so_far.n_surveys') }} as prior_satisfaction,
-        coalesce(orders_so_far.n_orders, 0)::integer as n_prior_orders,
-        coalesce(orders_so_far.amount, 0)::decimal(18, 2) as prior_order_value,
+        {{ share('histories.satisfaction', 'histories.n_surveys') }} as prior_satisfaction,
+        coalesce(histories.n_orders, 0)::integer as n_prior_orders,
+        coalesce(histories.amount, 0)::decimal(18, 2) as prior_order_value,
         customers.age as customer_age,
         customers.gender as customer_gender,
         agents.team,
@@ -98,14 +123,7 @@ final as (
         on
             conversations.customer_key = openings_so_far.customer_key
             and conversations.opened_at = openings_so_far.opened_at
-    asof left join surveys_so_far
-        on
-            conversations.customer_key = surveys_so_far.customer_key
-            and conversations.occurred_at > surveys_so_far.responded_at
-    asof left join orders_so_far
-        on
-            conversations.customer_key = orders_so_far.customer_key
-            and conversations.occurred_at > orders_so_far.ordered_at
+    left join histories on conversations.conversation_key = histories.conversation_key
     left join {{ ref('int_customers') }} as customers on conversations.customer_key = customers.customer_key
     left join agents on conversations.agent_key = agents.agent_key
     left join {{ ref('int_conversation_surveys') }} as surveys
