@@ -11,7 +11,15 @@ import pyarrow as pa
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.xml.constants import ARC_WORKBOOK, SHARED_STRINGS, STYLES_TYPE, XLSM, XLSX, XLTM, XLTX
 
-from carelake.warehouse.excel_cells import Row, SharedTexts, Styles, cell_styles, rows, shared_texts
+from carelake.warehouse.excel_cells import (
+    ORDINARY,
+    Row,
+    SharedTexts,
+    Styles,
+    cell_styles,
+    rows,
+    shared_texts,
+)
 from carelake.warehouse.incoming import Reject, UnreadableFile, unique_names
 from carelake.warehouse.packed import too_large
 
@@ -87,6 +95,9 @@ def _require_at_most(archive: zipfile.ZipFile, part: str | None, limit: int) -> 
 
 def _place(book: Any, name: str | None) -> str:
     """Which part of the file holds the sheet."""
+    for sheet in book.parser.sheets:
+        if not sheet.id:  # openpyxl would go on with the next one
+            raise UnreadableFile(f"cannot be read: sheet '{sheet.name}' is not as {ORDINARY}")
     places: dict[str, str] = {}
     for sheet, link in book.parser.find_sheets():
         if link.Type.endswith("/worksheet"):

@@ -28,6 +28,7 @@ MAX_ELEMENTS = 500_000
 """Of XML in one row: a full one, with a formula in every cell, has a tenth of it."""
 EAST_ASIAN_DATES = {*range(27, 37), *range(50, 59)}
 """Formats that Chinese, Japanese and Korean Excel uses without saying what they are."""
+ORDINARY = "in an ordinary .xlsx file; Excel can save it anew as one"
 NS = f"{{{SHEET_MAIN_NS}}}"
 CELL_FAULTS = (ValueError, TypeError, LookupError, AttributeError)
 
@@ -76,7 +77,7 @@ def elements(archive: zipfile.ZipFile, part: str, *tags: str) -> Iterator[Elemen
                 held += 1
                 depth += element.tag in wanted
                 if not unended and not element.tag.startswith(NS):
-                    raise UnreadableFile(f"cannot be read: {part} is not as Excel writes it")
+                    raise UnreadableFile(f"cannot be read: {part} is not as {ORDINARY}")
                 if held > MAX_ELEMENTS:
                     raise UnreadableFile(f"cannot be read: {part} has too much in one place")
                 unended.append(element)

@@ -20,7 +20,7 @@ from carelake.warehouse.excel import read_excel
 from carelake.warehouse.incoming import UnreadableFile
 from carelake.warehouse.load import load
 from tests.hostile.bench import bounded
-from tests.hostile.workbooks import MAIN, text_cell, with_part, workbook
+from tests.hostile.workbooks import LINKS, MAIN, text_cell, with_part, workbook
 
 SOURCE = """
     sources:
@@ -158,13 +158,17 @@ def test_a_part_that_would_fill_the_memory_as_a_tree_is_refused(
         read_excel(path, sheet=None, header=True, max_bytes=10**9)
 
 
-def test_a_sheet_in_the_strict_dialect_is_held_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/workbook.xml"])
+def test_a_file_in_the_strict_dialect_is_held_not_taken_for_an_empty_one(
+    tmp_path: Path, part: str
+) -> None:
     path = tmp_path / "x.xlsx"
-    strict = (
-        b'<worksheet xmlns="http://purl.oclc.org/ooxml/spreadsheetml/main"><sheetData/></worksheet>'
-    )
-    path.write_bytes(with_part(SHEET, "xl/worksheets/sheet1.xml", strict))
-    with pytest.raises(UnreadableFile, match="not as Excel writes it"):
+    with zipfile.ZipFile(io.BytesIO(SHEET)) as archive:
+        usual = archive.read(part).decode()
+    strict = usual.replace(MAIN, "http://purl.oclc.org/ooxml/spreadsheetml/main")
+    strict = strict.replace(LINKS, "http://purl.oclc.org/ooxml/officeDocument/relationships")
+    path.write_bytes(with_part(SHEET, part, strict.encode()))
+    with pytest.raises(UnreadableFile, match="not as in an ordinary .xlsx file"):
         read_excel(path, sheet=None, header=True, max_bytes=10**9)
 
 
