@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+from defusedxml import DefusedXmlException
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.xml.constants import ARC_WORKBOOK, SHARED_STRINGS, STYLES_TYPE, XLSM, XLSX, XLTM, XLTX
 
@@ -50,6 +51,9 @@ def read_excel(
             return _read_book(file, sheet, max_bytes, header=header)
     except (UnreadableFile, MemoryError):
         raise
+    except DefusedXmlException as error:
+        said = "it declares a document type or entities, which Excel never does"
+        raise UnreadableFile(f"cannot be read: {said}") from error
     except Exception as error:  # a part that is not what it should be fails openpyxl anywhere
         said = str(error) or type(error).__name__
         raise UnreadableFile(f"cannot be read as an Excel file: {said}") from error
