@@ -214,12 +214,12 @@ def check(layer: Annotated[Layer, typer.Argument(help="raw, staging, features or
 
         carelake check marts
     """
-    from carelake import pipeline
+    from carelake import steps
 
     ctx = ready()
     shown = progress()
     with shown.step(f"check {layer.value}") as note:
-        result = pipeline.check(ctx, shown, layer.value)
+        result = steps.check(ctx, shown, layer.value)
         note.text = result.summary
     for line in result.details["warnings"]:
         say(f"warning  {line}")

@@ -10,9 +10,9 @@ import typer
 from carelake.shown import one_line, visible
 
 if TYPE_CHECKING:
-    from carelake.pipeline import StepResult
     from carelake.progress import Progress
     from carelake.settings import Context
+    from carelake.steps import StepResult
 
 
 class Format(StrEnum):

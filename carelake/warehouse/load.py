@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import json
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
 from carelake.errors import RunFailed
 from carelake.landing import DamagedManifest, LandedFile, Manifest, manifests
@@ -23,13 +21,20 @@ from carelake.warehouse.configuration import record_configuration
 from carelake.warehouse.connection import (
     connect,
     first_line,
-    insert_rows,
     literal,
-    now_utc,
     write_lock,
 )
-from carelake.warehouse.csv_repair import Dialect
 from carelake.warehouse.incoming import Incoming, NeedsCare, Reject, UnreadableFile
+from carelake.warehouse.ledger import (
+    BatchResult,
+    FileResult,
+    forget_batch,
+    new_columns,
+    record_batch,
+    record_file,
+    store_dialect,
+    stored_dialect,
+)
 from carelake.warehouse.mapping import map_file, row_id
 from carelake.warehouse.readers import Reader
 
@@ -37,29 +42,6 @@ DATA_FAULTS = (UnreadableFile, duckdb.DataError, duckdb.ProgrammingError)
 """What a file can cause: it must not stop the files and sources after it."""
 DAMAGED = "is damaged in the landing zone"
 """Stands in the reason of a batch that is held until its files are put back."""
-
-
-@dataclass
-class BatchResult:
-    """What one batch brought: `n_physical = n_raw + n_rejects`."""
-
-    batch_id: str
-    source: str
-    n_physical: int = 0
-    n_raw: int = 0
-    n_rejects: int = 0
-    held_reason: str | None = None
-    missing: list[str] = field(default_factory=list)
-    new: list[str] = field(default_factory=list)
-
-
-@dataclass
-class _FileResult:
-    n_raw: int
-    rejects: list[Reject]
-    columns: list[str]
-    missing: list[str]
-    unreadable: str | None = None
 
 
 @dataclass
@@ -147,7 +129,7 @@ def load_batch(
     A batch the ledger knows already is replaced, which is what a replay is.
     """
     scratch = _scratch(ctx)
-    reader = Reader(con, source, scratch, _stored_dialect(con, source))
+    reader = Reader(con, source, scratch, stored_dialect(con, source))
     began = time.monotonic()
     try:
         # committed temporary tables are read faster than those of an open transaction
@@ -222,12 +204,12 @@ def _write(
     staged: list[_Staged],
     began: float,
 ) -> BatchResult:
-    sequence = _forget(con, source, manifest.batch_id)
+    sequence = forget_batch(con, source, manifest.batch_id)
     result = BatchResult(manifest.batch_id, source.name)
     columns: dict[str, None] = {}
     for each in staged:
         loaded = _write_file(con, source, manifest, each, sequence)
-        _record_file(con, source, manifest, each.file, loaded, sequence)
+        record_file(con, source, manifest, each.file, loaded, sequence)
         result.n_raw += loaded.n_raw
         result.n_rejects += len(loaded.rejects)
         columns |= dict.fromkeys(loaded.columns)
@@ -235,23 +217,10 @@ def _write(
         if loaded.unreadable:
             result.held_reason = f"{each.file.name} {loaded.unreadable}"
     result.n_physical = result.n_raw + result.n_rejects
-    result.new = _new_columns(con, source, manifest.batch_id, list(columns))
-    _store_dialect(con, source, reader.dialect)
-    _record_batch(con, source, manifest, result, list(columns), sequence, time.monotonic() - began)
+    result.new = new_columns(con, source, manifest.batch_id, list(columns))
+    store_dialect(con, source, reader.dialect)
+    record_batch(con, source, manifest, result, list(columns), sequence, time.monotonic() - began)
     return result
-
-
-def _forget(con: duckdb.DuckDBPyConnection, source: Source, batch_id: str) -> int:
-    """Remove the rows that an earlier load of this batch left, and give its place in the ledger."""
-    known = con.execute(
-        f"select batch_seq from ops.ledger where batch_id = {literal(batch_id)}"
-    ).fetchone()
-    if known is None:
-        last = con.execute("select coalesce(max(batch_seq), 0) from ops.ledger").fetchone()
-        return int(last[0]) + 1 if last else 1
-    for table in (f"raw.{source.raw_table}", "ops.structural_rejects", "ops.batch_files"):
-        con.execute(f"delete from {table} where batch_id = {literal(batch_id)}")
-    return int(known[0])
 
 
 def _write_file(
@@ -260,17 +229,17 @@ def _write_file(
     manifest: Manifest,
     staged: _Staged,
     sequence: int,
-) -> _FileResult:
+) -> FileResult:
     if staged.incoming is None:
         reason = staged.unreadable or "cannot be read"
-        return _FileResult(0, [Reject(None, None, reason, "")], [], [], unreadable=reason)
+        return FileResult(0, [Reject(None, None, reason, "")], [], [], unreadable=reason)
     incoming = staged.incoming
     try:
         n_raw, missing = _insert(con, source, manifest, staged.file, incoming, sequence)
     except DATA_FAULTS as fault:
         staged.incoming, staged.unreadable = None, _unreadable(fault)
         raise _BeginAgain from fault
-    return _FileResult(n_raw, incoming.rejects, list(incoming.columns), missing)
+    return FileResult(n_raw, incoming.rejects, list(incoming.columns), missing)
 
 
 def _insert(
@@ -308,116 +277,3 @@ def _insert(
     """
     row = con.execute(statement).fetchone()
     return int(row[0]) if row else 0, mapped.missing
-
-
-def _record_file(
-    con: duckdb.DuckDBPyConnection,
-    source: Source,
-    manifest: Manifest,
-    file: LandedFile,
-    loaded: _FileResult,
-    sequence: int,
-) -> None:
-    rejected = len(loaded.rejects)
-    row = {
-        "batch_id": manifest.batch_id,
-        "source_name": source.name,
-        "file_name": file.name,
-        "landed_path": file.landed,
-        "sha256": file.sha256,
-        "n_bytes": file.n_bytes,
-        "n_physical": loaded.n_raw + rejected,
-        "n_raw": loaded.n_raw,
-        "n_rejected": rejected,
-    }
-    insert_rows(con, "ops.batch_files", [row])
-    if not rejected:
-        return
-    table = pa.table(
-        {
-            "row_number": pa.array([r.row_number for r in loaded.rejects], pa.int64()),
-            "line_number": pa.array([r.line_number for r in loaded.rejects], pa.int64()),
-            "reason": pa.array([r.reason for r in loaded.rejects], pa.string()),
-            "raw_text": pa.array(
-                [r.raw_text.replace("\0", "␀") for r in loaded.rejects], pa.string()
-            ),
-        }
-    )
-    con.register("rejected", table)
-    place = ", ".join(map(literal, (source.name, source.raw_table, file.name)))
-    con.execute(
-        f"""
-        insert into ops.structural_rejects
-        select {literal(manifest.batch_id)}, {sequence}, {place}, row_number, line_number, reason,
-            raw_text
-        from rejected
-        """
-    )
-    con.unregister("rejected")
-
-
-def _record_batch(
-    con: duckdb.DuckDBPyConnection,
-    source: Source,
-    manifest: Manifest,
-    result: BatchResult,
-    columns: list[str],
-    sequence: int,
-    seconds: float,
-) -> None:
-    row = {
-        "batch_seq": sequence,
-        "batch_id": manifest.batch_id,
-        "source_name": source.name,
-        "entity": source.raw_table,
-        "manifest_path": f"{source.name}/{manifest.batch_id}",
-        "extracted_at": manifest.extracted_at,
-        "loaded_at": now_utc(),
-        "n_files": len(manifest.files),
-        "n_bytes": sum(file.n_bytes for file in manifest.files),
-        "n_physical": result.n_physical,
-        "n_raw": result.n_raw,
-        "n_structural_rejects": result.n_rejects,
-        "columns": json.dumps(columns),
-        "missing_columns": json.dumps(result.missing),
-        "new_columns": json.dumps(result.new),
-        "seconds": round(seconds, 3),
-        "status": "held" if result.held_reason else "arrived",
-        "held_reason": result.held_reason,
-        "checked_at": None,
-    }
-    # a key that is deleted and inserted in one transaction ends the process on a full disk
-    changes = ", ".join(f"{name} = excluded.{name}" for name in row if name != "batch_id")
-    insert_rows(con, "ops.ledger", [row], f"on conflict (batch_id) do update set {changes}")
-
-
-def _new_columns(
-    con: duckdb.DuckDBPyConnection, source: Source, batch_id: str, columns: list[str]
-) -> list[str]:
-    """Columns that neither the mapping nor another batch of the source had."""
-    earlier = con.execute(
-        "select distinct unnest(columns::varchar[]) from ops.ledger "
-        f"where source_name = {literal(source.name)} and batch_id <> {literal(batch_id)}"
-    ).fetchall()
-    if not earlier:
-        return []
-    known = {row[0] for row in earlier} | set(source.columns.values())
-    return [column for column in columns if column not in known]
-
-
-def _stored_dialect(con: duckdb.DuckDBPyConnection, source: Source) -> Dialect | None:
-    row = con.execute(
-        f"select csv_dialect from ops.sources where source_name = {literal(source.name)}"
-    ).fetchone()
-    if row is None or row[0] is None or source.delimiter:
-        return None
-    return Dialect(**json.loads(row[0]))
-
-
-def _store_dialect(con: duckdb.DuckDBPyConnection, source: Source, dialect: Dialect | None) -> None:
-    if dialect is not None:
-        text = json.dumps({"delimiter": dialect.delimiter, "quote": dialect.quote})
-        con.execute(
-            f"update ops.sources set csv_dialect = {literal(text)} "
-            f"where source_name = {literal(source.name)}"
-        )

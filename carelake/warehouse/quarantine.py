@@ -14,7 +14,8 @@ from carelake.landing import manifests, reseal
 from carelake.settings import Context
 from carelake.warehouse.configuration import record_configuration
 from carelake.warehouse.connection import connect, has_table, literal, tell, write_lock
-from carelake.warehouse.load import BatchResult, load_batch
+from carelake.warehouse.ledger import BatchResult
+from carelake.warehouse.load import load_batch
 from carelake.warehouse.published import marts_file, read_only
 from carelake.warehouse.recorded import write_ops
 from carelake.warehouse.schema import raw_columns, raw_tables

@@ -17,7 +17,7 @@ DAGS = Path(__file__).resolve().parents[2] / "dags"
 FILES = sorted(path.name for path in DAGS.glob("*.py"))
 HEAVY = (
     "mlflow", "sklearn", "dbt", "great_expectations", "pandas", "numpy", "duckdb", "matplotlib",
-    "carelake.pipeline",
+    "carelake.pipeline", "carelake.steps",
 )  # fmt: skip
 
 

@@ -18,7 +18,8 @@ from carelake.source_list import SourceList
 from carelake.sources.extract import extract_source
 from carelake.warehouse.configuration import record_configuration
 from carelake.warehouse.connection import open_file
-from carelake.warehouse.load import BatchResult, load_batch
+from carelake.warehouse.ledger import BatchResult
+from carelake.warehouse.load import load_batch
 from carelake.warehouse.setup import initialise
 
 SECONDS_PER_CASE = 2.0

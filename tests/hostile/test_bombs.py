@@ -20,7 +20,7 @@ from carelake.warehouse.excel import read_excel
 from carelake.warehouse.incoming import UnreadableFile
 from carelake.warehouse.load import load
 from tests.hostile.bench import bounded
-from tests.hostile.workbooks import text_cell, with_part, workbook
+from tests.hostile.workbooks import LINKS, MAIN, text_cell, with_part, workbook
 
 SOURCE = """
     sources:
@@ -121,6 +121,79 @@ def test_a_cell_outside_the_sheet_costs_its_row(tmp_path: Path) -> None:
     table, _, rejects = read_excel(path, sheet=None, header=True, max_bytes=10**9)
     assert table.column("c0").to_pylist() == ["2"]
     assert [reject.row_number for reject in rejects] == [1]
+
+
+EDGE = '<row r="1048576"><c r="XFD1048576"><v>2</v></c></row>'
+"""A reader that keeps a sheet as a grid would need 17 billion cells."""
+
+
+def test_the_last_cell_of_a_sheet_costs_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "x.xlsx"
+    path.write_bytes(workbook([], sheet_xml='<row><c t="str"><v>id</v></c></row>' + EDGE))
+    with bounded(10):
+        table, names, _ = read_excel(path, sheet=None, header=True, max_bytes=10**9)
+    assert (table.to_pylist(), len(names)) == ([{"__row": 1, "c0": None, "c1": "2"}], 2)
+
+
+@pytest.mark.parametrize(
+    ("part", "content"),
+    [
+        ("xl/worksheets/sheet1.xml", b"<row>" + b"<c/>" * 550_000 + b"</row>"),
+        ("xl/worksheets/sheet1.xml", b"<row>" + b"<c>" * 550_000),
+        ("xl/workbook.xml", b"<sheets>" + b"<sheet/>" * 1_300_000 + b"</sheets>"),
+        ("xl/_rels/workbook.xml.rels", b"<a/>" * 2_600_000),
+        ("[Content_Types].xml", b"<a/>" * 2_600_000),
+    ],
+)
+def test_a_part_that_would_fill_the_memory_as_a_tree_is_refused(
+    tmp_path: Path, part: str, content: bytes
+) -> None:
+    path = tmp_path / "x.xlsx"
+    root = f'<worksheet xmlns="{MAIN}">'.encode()
+    path.write_bytes(with_part(SHEET, part, root + content + b"</worksheet>"))
+    with (
+        bounded(20),
+        pytest.raises(UnreadableFile, match=r"too much in one place|more than 10,000,000"),
+    ):
+        read_excel(path, sheet=None, header=True, max_bytes=10**9)
+
+
+@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/workbook.xml"])
+def test_a_file_in_the_strict_dialect_is_held_not_taken_for_an_empty_one(
+    tmp_path: Path, part: str
+) -> None:
+    path = tmp_path / "x.xlsx"
+    with zipfile.ZipFile(io.BytesIO(SHEET)) as archive:
+        usual = archive.read(part).decode()
+    strict = usual.replace(MAIN, "http://purl.oclc.org/ooxml/spreadsheetml/main")
+    strict = strict.replace(LINKS, "http://purl.oclc.org/ooxml/officeDocument/relationships")
+    path.write_bytes(with_part(SHEET, part, strict.encode()))
+    with pytest.raises(UnreadableFile, match="not as in an ordinary .xlsx file"):
+        read_excel(path, sheet=None, header=True, max_bytes=10**9)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        '<c t="s"><v>-1</v></c>',
+        '<c t="s"><v>7</v></c>',
+        '<c t="str"><is><t>here</t></is></c>',
+        "<c><v>abc</v></c>",
+        '<c t="b"><v>yes</v></c>',
+        '<c s="x"><v>1</v></c>',
+    ],
+)
+def test_a_cell_that_says_nothing_clear_costs_its_row_and_is_shown(
+    tmp_path: Path, cell: str
+) -> None:
+    path = tmp_path / "x.xlsx"
+    rows = '<row><c t="str"><v>id</v></c></row>' + "".join(
+        f"<row>{each}</row>" for each in (cell, "<c><v>2</v></c>")
+    )
+    path.write_bytes(workbook([], ["zero"], sheet_xml=rows))
+    table, _, (reject,) = read_excel(path, sheet=None, header=True, max_bytes=10**9)
+    assert table.to_pylist() == [{"__row": 2, "c0": "2"}]
+    assert (reject.row_number, reject.line_number) == (1, 2) and reject.raw_text in cell
 
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(

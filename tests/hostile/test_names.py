@@ -13,7 +13,8 @@ from carelake.settings import Context
 from carelake.source_list import SourceList
 from carelake.sources.batches import ExtractResult
 from carelake.sources.extract import extract_source
-from carelake.warehouse.load import BatchResult, load
+from carelake.warehouse.ledger import BatchResult
+from carelake.warehouse.load import load
 
 SOURCES = """
     sources:

@@ -15,9 +15,24 @@ from tests.hostile.texts import NASTY, arriving
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 LINKS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+KINDS = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+TYPES = (
+    f'<Types xmlns="{PACKAGE}/content-types">'
+    + "".join(
+        f'<Override PartName="/xl/{part}.xml" ContentType="{KINDS}.{kind}+xml"/>'
+        for part, kind in {
+            "workbook": "sheet.main",
+            "styles": "styles",
+            "sharedStrings": "sharedStrings",
+            "worksheets/sheet1": "worksheet",
+        }.items()
+    )
+    + "</Types>"
+)
 STYLES = (
     f'<styleSheet xmlns="{MAIN}"><numFmts count="1"><numFmt numFmtId="170" formatCode="yyyy\\-mm\\-dd hh:mm:ss"/></numFmts>'
-    '<cellXfs count="4"><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="170"/><xf numFmtId="46"/></cellXfs></styleSheet>'
+    '<cellXfs count="6"><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="170"/><xf numFmtId="46"/><xf numFmtId="31"/><xf numFmtId="20"/></cellXfs></styleSheet>'
 )
 
 
@@ -61,9 +76,9 @@ def workbook(
         )
     texts = "".join(f'<si><t xml:space="preserve">{escape(t)}</t></si>' for t in shared or [])
     parts: dict[str, str | bytes] = {
-        "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>',
+        "[Content_Types].xml": TYPES,
         "xl/workbook.xml": f'<workbook xmlns="{MAIN}" xmlns:r="{LINKS}"><sheets><sheet name="one" sheetId="1" r:id="r1"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{LINKS}"><Relationship Id="r1" Target="worksheets/sheet1.xml"/></Relationships>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="r1" Type="{LINKS}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
         "xl/styles.xml": STYLES,
         "xl/sharedStrings.xml": f'<sst xmlns="{MAIN}">{texts}</sst>',
         "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{MAIN}"><sheetData>{body}</sheetData></worksheet>',
@@ -93,7 +108,7 @@ CELLS = st.one_of(
     ),
     st.sampled_from(
         [("45292", "1", "2024-01-01"), ("45292.5", "2", "2024-01-01 12:00:00"), ("59.25", "2", "1900-02-28 06:00:00"), ("61", "1", "1900-03-01"), ("1", "1", "1900-01-01"),
-         ("2958465", "1", "9999-12-31"), ("2958466", "1", "2958466"), ("-1", "1", "-1"), ("1e99", "2", "1e+99"), ("1.5", "3", "36:00:00")]
+         ("2958465", "1", "9999-12-31"), ("2958466", "1", "2958466"), ("-1", "1", "-1"), ("1e99", "2", "1e+99"), ("1.5", "3", "36:00:00"), ("45292", "4", "2024-01-01"), ("45292.25", "5", "2024-01-01 06:00:00"), ("0.25", "5", "06:00:00")]
     ).map(lambda p: Cell(f's="{p[1]}"', f"<v>{p[0]}</v>", p[2])),
     st.sampled_from([("1", "true"), ("0", "false")]).map(lambda p: Cell('t="b"', f"<v>{p[0]}</v>", p[1])),
     st.just(Cell('t="e"', "<v>#REF!</v>", "#REF!")),

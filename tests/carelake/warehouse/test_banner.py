@@ -12,6 +12,7 @@ from carelake import pipeline
 from carelake.errors import RunFailed
 from carelake.progress import Progress
 from carelake.settings import Context
+from carelake.steps import StepResult
 from carelake.warehouse import banner
 from carelake.warehouse.banner import raise_banner, read_banner
 from carelake.warehouse.publish import current_version, publish, rollback, versions
@@ -112,8 +113,8 @@ def test_nothing_published_has_nothing_to_bear_a_banner(ctx: Context) -> None:
     assert read_banner(ctx.home) is None
 
 
-def fail(public: str | None) -> Callable[..., pipeline.StepResult]:
-    def step(ctx: Context, progress: Progress) -> pipeline.StepResult:
+def fail(public: str | None) -> Callable[..., StepResult]:
+    def step(ctx: Context, progress: Progress) -> StepResult:
         raise RunFailed("dbt: orders: cannot read 'ann@example.com'", public=public)
 
     return step

@@ -12,7 +12,8 @@ import zstandard
 
 from carelake.settings import Context
 from carelake.sources.extract import extract_source
-from carelake.warehouse.load import BatchResult, load
+from carelake.warehouse.ledger import BatchResult
+from carelake.warehouse.load import load
 from carelake.warehouse.quarantine import replay, show
 
 CSV = """

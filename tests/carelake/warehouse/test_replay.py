@@ -87,7 +87,7 @@ def test_a_replay_after_a_replay_changes_nothing(mended: Context) -> None:
     ("module", "name", "times", "done"),
     [
         ("quarantine", "load_batch", 1, 0),  # before anything
-        ("load", "_record_file", 2, 1),  # in the middle of a batch
+        ("load", "record_file", 2, 1),  # in the middle of a batch
         ("quarantine", "load_batch", 3, 2),  # between two batches
         ("quarantine", "write_ops", 1, 3),  # after the last
     ],

@@ -1,0 +1,287 @@
+"""What each step does; in which order they run is in `carelake.pipeline`.
+
+What a step needs is imported inside it: a command, or a task of a DAG, takes one step only.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from carelake.errors import RunFailed
+from carelake.progress import Progress
+from carelake.settings import Context
+
+
+@dataclass
+class StepResult:
+    """What a step did; small enough to be read in a user interface.
+
+    `outcome` is 'done', 'nothing_new' or 'failed'; `summary` is one line.
+    """
+
+    step: str
+    outcome: str = "done"
+    rows: int = 0
+    seconds: float = 0.0
+    summary: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def extract(ctx: Context, progress: Progress, sources: list[str] | None = None) -> StepResult:
+    """Land what is new. One source's fault leaves the others alone, and is raised at the end."""
+    from carelake.sources.extract import extract_source
+
+    result = StepResult("extract", outcome="nothing_new")
+    failed: dict[str, str] = {}
+    chosen = ctx.sources.select(sources)
+    for i, source in enumerate(chosen):
+        progress.bar(f"extract {source.name}", i, len(chosen))
+        found = extract_source(source, ctx.config_dir, ctx.home.landing)
+        _note_attempt(ctx, asdict(found))
+        result.rows += found.n_files
+        result.details[source.name] = found.message
+        if found.outcome == "failed":
+            failed[source.name] = found.message
+        elif found.outcome == "extracted":
+            result.outcome = "done"
+    landed = f"{result.rows} files from {len(chosen)} sources" if result.rows else "nothing new"
+    result.summary = landed + "".join(f"; {name}: {why}" for name, why in failed.items())
+    result.details["failed"] = failed
+    return result
+
+
+def _note_attempt(ctx: Context, attempt: dict[str, Any]) -> None:
+    folder = ctx.home.state / "extracts"
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {key: attempt[key] for key in ("source", "outcome", "message", "n_files", "n_bytes")}
+    kept["at"] = dt.datetime.now(dt.UTC).isoformat()
+    draft = folder / f".{attempt['source']}.part"
+    draft.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
+    draft.rename(folder / f"{attempt['source']}.json")
+
+
+def load(ctx: Context, progress: Progress, sources: list[str] | None = None) -> StepResult:
+    """Load every landed batch that the ledger lacks."""
+    from carelake.warehouse.load import load as load_batches
+
+    batches = load_batches(ctx, sources, progress)
+    raw, rejects = sum(b.n_raw for b in batches), sum(b.n_rejects for b in batches)
+    result = StepResult("load", "done" if batches else "nothing_new", rows=raw)
+    result.summary = (
+        f"{len(batches)} batches, {raw:,} rows, {rejects:,} rejects" if batches else "nothing new"
+    )
+    for batch in batches:
+        notes = f"{batch.n_raw:,} rows, {batch.n_rejects:,} rejects"
+        if batch.missing:
+            notes += f"; columns missing: {', '.join(batch.missing)}"
+        if batch.new:
+            notes += f"; new columns: {', '.join(batch.new)}"
+        result.details[batch.batch_id] = notes + (
+            f"; held: {batch.held_reason}" if batch.held_reason else ""
+        )
+    return result
+
+
+def has_news(ctx: Context, progress: Progress) -> StepResult:
+    """Whether a build would give anything else than what was published last."""
+    from carelake.warehouse import recorded
+    from carelake.warehouse.banner import read_banner
+    from carelake.warehouse.connection import connect, write_lock
+    from carelake.warehouse.publish import current_version
+
+    with write_lock(ctx.home, "has_news", say=progress.say), connect(ctx.home) as con:
+        recorded.record_decisions(con, ctx.home.decisions)
+        is_new = recorded.has_news(con, ctx)
+    if is_new or current_version(ctx.home) is None or read_banner(ctx.home):
+        return StepResult("has_news", "done", summary="there is something to build")
+    return StepResult("has_news", "nothing_new", summary="nothing new since the last publication")
+
+
+def check(
+    ctx: Context, progress: Progress, layer: str = "marts", *, docs: bool = True
+) -> StepResult:
+    """Run every suite of a layer; a blocking failure holds a batch (raw) or stops publishing."""
+    from carelake.warehouse import recorded
+    from carelake.warehouse.connection import connect, write_lock
+    from expectations.gate import check_layer
+
+    with (
+        write_lock(ctx.home, f"check {layer}", say=progress.say),
+        connect(ctx.home, **ctx.settings.duckdb) as con,
+    ):
+        moment = dt.datetime.now(dt.UTC)
+        custom = ctx.config_dir / "custom" / "expectations"
+        results = check_layer(
+            layer,
+            lambda query: con.execute(query).df(),
+            ctx.home.gx,
+            ctx.home.data_docs,
+            custom if custom.is_dir() else None,
+            docs,
+            run_id=ctx.run_id,
+            checked_at=moment,
+        )
+        recorded.record_checks(con, results)
+        blocking = [r for r in results if r.is_blocking_failure]
+        warned = [r for r in results if not r.success and r.severity == "warning"]
+        if layer == "raw":
+            reasons = {r.batch_id: _reason(r) for r in reversed(blocking) if r.batch_id}
+            recorded.admit_batches(con, reasons, moment)
+        else:
+            recorded.set_state(con, f"blocked_{layer}", _reason(blocking[0]) if blocking else "")
+            reasons = {}
+        _sum_up_blocks(con)
+    name = "check_batches" if layer == "raw" else f"check_{layer}"
+    result = StepResult(name, rows=len(results))
+    passed = len(results) - len(blocking) - len(warned)
+    result.summary = f"{passed} passed, {len(warned)} warnings, {len(blocking)} blocking"
+    result.details = {"warnings": [_reason(r) for r in warned], "held": reasons}
+    if blocking and layer != "raw":
+        why = f"gate {layer}: {_reason(blocking[0])}"
+        raise RunFailed(f"{why}; what was published before stays", public=why)
+    return result
+
+
+def _sum_up_blocks(con: Any) -> None:
+    con.execute(
+        """
+        insert or replace into ops.state
+        select 'publish_blocked', coalesce(string_agg(value, '; ' order by key), '')
+        from ops.state where key like 'blocked\\_%' escape '\\' and value <> ''
+        """
+    )
+
+
+def _reason(result: Any) -> str:
+    found = result.details or f"{result.expectation} (found {result.observed})"
+    names = result.column_name and not found.startswith(result.column_name)
+    where = f" {result.column_name}" if names else ""
+    return f"{result.suite}:{where} {found}"
+
+
+def build(ctx: Context, progress: Progress, layer: str = "features") -> StepResult:
+    """Run dbt for a layer; after the features, hand them to the models as files."""
+    from carelake.warehouse import build as dbt
+
+    built = dbt.build(ctx, layer)
+    result = StepResult(f"build_{layer}", rows=built.n_models)
+    result.summary = f"{built.n_models} models, {built.n_tests} tests, {built.n_warnings} warnings"
+    result.details["slowest"] = {name: round(seconds, 2) for name, seconds in built.slowest}
+    if layer == "features":
+        result.details["features"] = dbt.export_features(ctx).name
+    return result
+
+
+def train(ctx: Context, progress: Progress, *, force: bool = False) -> StepResult:
+    """Train both models on the newest features and let the gate decide."""
+    from carelake.warehouse import recorded
+    from carelake.warehouse.build import features_folder
+    from carelake.warehouse.connection import connect, write_lock
+    from ml import api
+
+    folder = features_folder(ctx)
+    trained = api.train(ctx.home, ctx.settings, folder, force=force, report=progress.say)
+    with write_lock(ctx.home, "record decisions", say=progress.say), connect(ctx.home) as con:
+        recorded.record_decisions(con, ctx.home.decisions)
+    result = StepResult(
+        "train", "done" if trained.trained else "nothing_new", rows=len(trained.decisions)
+    )
+    result.summary = "; ".join(
+        f"{d.model_name} {d.decision}: {d.reason}" for d in trained.decisions
+    )
+    result.details = {"promoted": trained.promoted}
+    return result
+
+
+def score(ctx: Context, progress: Progress) -> StepResult:
+    """Score with the champions; trains first where there is none."""
+    from carelake.warehouse import recorded
+    from carelake.warehouse.build import features_folder
+    from carelake.warehouse.connection import connect, write_lock
+    from ml import api
+
+    notes: list[str] = []
+    if not all(api.has_champion(ctx.home).values()):
+        notes.append(train(ctx, progress).summary)
+    scored = api.score(ctx.home, ctx.settings, features_folder(ctx), report=progress.say)
+    with write_lock(ctx.home, "record scores", say=progress.say), connect(ctx.home) as con:
+        recorded.record_scores(
+            con,
+            {
+                "satisfaction_scores": scored.satisfaction_scores,
+                "segment_scores": scored.segment_scores,
+            },
+        )
+        recorded.note_champions(con)
+    result = StepResult("score", rows=scored.n_conversations + scored.n_customers)
+    result.summary = f"{scored.n_conversations:,} conversations, {scored.n_customers:,} customers"
+    notes += [f"{model}: {why}" for model, why in scored.missing.items()]
+    result.details = {"versions": scored.versions, "notes": notes}
+    return result
+
+
+def plan_follow_ups(ctx: Context, progress: Progress) -> StepResult:
+    """Decide who is contacted next, why, by whom and until when."""
+    from carelake.followup.planner import plan
+    from carelake.followup.rules import load_rules
+    from carelake.warehouse.connection import connect, write_lock
+
+    rules = load_rules(ctx.config_dir)
+    with (
+        write_lock(ctx.home, "followup plan", say=progress.say),
+        connect(ctx.home, **ctx.settings.duckdb) as con,
+    ):
+        row = con.execute("select as_of from intermediate.int_as_of").fetchone()
+        if row is None or row[0] is None:
+            return StepResult("plan_follow_ups", summary="no data to plan on")
+        planned = plan(con, rules, as_of=row[0])
+    result = StepResult("plan_follow_ups", rows=planned.n_planned)
+    result.summary = (
+        f"{planned.n_planned} planned for {len(planned.by_owner)} owners, {planned.n_kept} kept, "
+        f"{planned.n_waiting} wait, {planned.n_do_not_contact} do not want to be contacted"
+    )
+    result.details = {"by_rule": planned.by_rule, "by_owner": planned.by_owner}
+    return result
+
+
+def publish(ctx: Context, progress: Progress, *, release: bool = False) -> StepResult:
+    """Publish a new version if anything in the marts changed."""
+    from carelake.warehouse import recorded
+    from carelake.warehouse.connection import connect, write_lock
+    from carelake.warehouse.publish import publish as publish_marts
+
+    published = publish_marts(ctx, release=release)
+    with write_lock(ctx.home, "publish", say=progress.say), connect(ctx.home) as con:
+        recorded.note_built(con, ctx)
+    outcome = "done" if published.published else "nothing_new"
+    result = StepResult("publish", outcome, rows=published.n_rows, summary=published.message)
+    result.details = {"version": published.version, "tables": published.n_tables}
+    return result
+
+
+def drop_derived(ctx: Context, progress: Progress) -> StepResult:
+    """Drop all that dbt built; what is recorded stays, and the build that follows begins anew."""
+    from carelake.warehouse.rebuild import drop_derived as drop
+
+    n_tables = drop(ctx)
+    return StepResult("drop_derived", rows=n_tables, summary=f"{n_tables} tables dropped")
+
+
+STEPS: dict[str, Callable[..., StepResult]] = {
+    "extract": extract,
+    "load": load,
+    "has_news": has_news,
+    "check_batches": lambda ctx, progress: check(ctx, progress, "raw", docs=False),
+    "build_features": lambda ctx, progress: build(ctx, progress, "features"),
+    "score": score,
+    "train": train,
+    "build_marts": lambda ctx, progress: build(ctx, progress, "marts"),
+    "plan_follow_ups": plan_follow_ups,
+    "check_marts": lambda ctx, progress: check(ctx, progress, "marts"),
+    "publish": publish,
+    "drop_derived": drop_derived,
+}
