@@ -59,6 +59,9 @@ def build(ctx: Context, layer: str, *, full_refresh: bool = False) -> BuildResul
         recipe = _recipe(ctx)
         if full_refresh or _built_by(ctx.home) != recipe:
             arguments.append("--full-refresh")
+        elif layer == "features":
+            # the same SQL over the same names: they are there already
+            arguments += ["--exclude", "config.materialized:view"]
         results = _invoke(ctx, arguments)
         _raise_on_failure(ctx, results)
         if layer == "features":

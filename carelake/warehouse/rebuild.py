@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from carelake.settings import Context
+from carelake.warehouse.build import RECIPE
 from carelake.warehouse.connection import connect, write_lock
 from carelake.warehouse.recorded import set_state
 
@@ -24,5 +25,6 @@ def drop_derived(ctx: Context) -> int:
         for schema in DERIVED:
             con.execute(f"drop schema if exists {schema} cascade")
         set_state(con, "built_marker", "")
+        set_state(con, RECIPE, "")
         con.execute("commit")
     return int(row[0]) if row else 0

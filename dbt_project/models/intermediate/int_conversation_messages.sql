@@ -51,6 +51,7 @@ counted as (
         min(sent_at) filter (where direction = 'inbound' and not is_auto_reply) as first_inbound_at,
         max(sent_at) filter (where direction = 'inbound' and not is_auto_reply) as last_inbound_at,
         max(sent_at) filter (where direction = 'outbound' and not is_auto_reply) as last_outbound_at,
+        list(sent_at) filter (where direction = 'outbound' and not is_auto_reply) as our_times,
         sum(duration_seconds) as talk_seconds,
         bool_or(survey_score is not null) as has_survey,
         case when min(customer_key) = max(customer_key) then min(customer_key) end as customer_key,
@@ -58,19 +59,9 @@ counted as (
     group by conversation_key
 ),
 
-replies as (
-    select messages.conversation_key, min(messages.sent_at) as first_reply_at,
-    from messages
-    inner join counted using (conversation_key)
-    where
-        messages.direction = 'outbound' and not messages.is_auto_reply
-        and messages.sent_at >= counted.first_inbound_at
-    group by messages.conversation_key
-),
-
 summed as (
     select
-        counted.* exclude (opening, closing),
+        counted.* exclude (opening, closing, our_times),
         counted.opening.source_name,
         counted.opening.conversation_id,
         counted.opening.channel,
@@ -79,9 +70,9 @@ summed as (
         counted.opening.attributes,
         counted.closing.status as last_status,
         counted.opening.direction as first_direction,
-        replies.first_reply_at,
+        -- nobody can have answered before there was a question
+        list_min(list_filter(our_times, lambda moment: moment >= first_inbound_at)) as first_reply_at,
     from counted
-    left join replies using (conversation_key)
 ),
 
 final as (
