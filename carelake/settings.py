@@ -127,11 +127,6 @@ class Home:
         return self.root / "state"
 
     @property
-    def extensions(self) -> Path:
-        """DuckDB extensions, installed from wheels."""
-        return self.root / "duckdb_extensions"
-
-    @property
     def scratch(self) -> Path:
         """Files that live as long as one load."""
         return self.root / "tmp"

@@ -171,7 +171,7 @@ def create_file(path: Path) -> None:
 def open_file(
     path: Path, home: Home, *, threads: int = 2, memory: str | None = None, read_only: bool = False
 ) -> duckdb.DuckDBPyConnection:
-    """A connection as every part of Carelake wants it: UTC, pepper, our extensions."""
+    """A connection as every part of Carelake wants it: UTC, pepper, nothing downloaded."""
     config: dict[str, Any] = {"threads": threads} | ({"memory_limit": memory} if memory else {})
     try:
         con = duckdb.connect(str(path), read_only=read_only, config=config)
@@ -179,21 +179,8 @@ def open_file(
         raise RunFailed(f"{path}: cannot be opened ({first_line(error)})") from error
     con.execute("set TimeZone = 'UTC'")
     con.execute("set autoinstall_known_extensions = false")
-    con.execute(f"set extension_directory = '{quote(str(home.extensions))}'")
     con.execute(f"set variable pepper = '{quote(read_pepper(home))}'")
     return con
-
-
-def install_extensions(home: Home) -> None:
-    """Copy the DuckDB extensions out of their wheels into the home; nothing is downloaded."""
-    from duckdb_extensions import import_extension
-
-    home.extensions.mkdir(parents=True, exist_ok=True)
-    for name in ("excel",):
-        if next(home.extensions.rglob(f"{name}.duckdb_extension"), None):
-            continue
-        with duckdb.connect(config={"extension_directory": str(home.extensions)}) as con:
-            import_extension(name, con=con)
 
 
 def quote(text: str) -> str:

@@ -10,7 +10,6 @@ from carelake.warehouse.configuration import record_configuration
 from carelake.warehouse.connection import (
     connect,
     create_file,
-    install_extensions,
     make_pepper,
     write_lock,
 )
@@ -44,7 +43,6 @@ def initialise(ctx: Context) -> bool:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
     make_pepper(home)
-    install_extensions(home)
     with write_lock(home, "init"):
         if is_new:
             create_file(home.warehouse)
