@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure, print, and write `benchmarks/results/latest.json`.
+"""`python -m benchmarks`: measure, print, write `benchmarks/results/latest.json` and docs/performance.md.
 
 Examples:
     python -m benchmarks                        all of it, about half an hour on 2 cores
@@ -16,8 +16,10 @@ from pathlib import Path
 
 from benchmarks import building, loading
 from benchmarks.measure import Result
+from benchmarks.page import with_figures
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 PARTS = ("loading", "building", "memory")
 
 
@@ -47,7 +49,7 @@ def main() -> int:
                 _keep(part, building.measure(scratch, given.small, given.large))
             else:
                 _keep(part, building.memory(scratch, given.memory))
-    print(f"written to {RESULTS}")
+    print(f"written to {RESULTS} and {PAGE}")
     return 0
 
 
@@ -61,6 +63,7 @@ def _keep(part: str, results: list[Result]) -> None:
     rows.sort(key=lambda row: PARTS.index(row["part"]))
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    PAGE.write_text(with_figures(PAGE.read_text(encoding="utf-8"), rows), encoding="utf-8")
 
 
 if __name__ == "__main__":
