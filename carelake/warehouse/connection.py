@@ -23,6 +23,8 @@ from carelake.settings import Home
 
 STORAGE = "v1.4.0"
 """DuckDB's oldest version that can open the warehouse."""
+VACUUM_TASKS = 3
+"""Small row groups that a checkpoint may join; enough for a day's batches."""
 
 _held: dict[str, int] = {}
 """Depth of the locks this process holds, by path: a step may call another."""
@@ -178,6 +180,8 @@ def open_file(
     except duckdb.IOException as error:
         raise RunFailed(f"{path}: cannot be opened ({first_line(error)})") from error
     con.execute("set TimeZone = 'UTC'")
+    # a checkpoint would write most of a large load a second time, to fill half-full row groups
+    con.execute(f"set max_vacuum_tasks = {VACUUM_TASKS}")
     con.execute("set autoinstall_known_extensions = false")
     con.execute(f"set variable pepper = '{quote(read_pepper(home))}'")
     return con

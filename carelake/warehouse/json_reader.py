@@ -113,28 +113,12 @@ class JsonReader:
         Args:
             or_broken: SQL of one more condition that makes a record broken.
         """
-        blank = "(not starts_with(__json, '{') and trim(__json) = '' or __json is null)"
-        # a CASE: the sides of an OR are taken in any order, and json_type fails on what is no JSON
-        kind = "case when json_valid(__json) then json_type(__json) else 'NONE' end"
-        broken = f"({kind}) <> 'OBJECT' {or_broken}"
-        found = self.staging.con.execute(
-            f"select exists(from {self.staging.records} where {blank})"
-        ).fetchone()
-        if found and found[0]:
-            self.staging.con.execute(f"delete from {self.staging.records} where {blank}")
-        self.staging.con.execute(
-            f"""
-            create or replace temp table {self.staging.name}_broken as
-            select rowid - {self.staging.first_row} + 1 as row_number, __json, json_valid(__json) as is_json
-            from {self.staging.records} where {broken}
-            """
-        )
-        rejects = self._broken()
-        if rejects:
-            self.staging.con.execute(f"delete from {self.staging.records} where {broken}")
+        rejects: list[Reject] = []
+        if or_broken or not self._all_sound():
+            rejects = self._take_out_broken(or_broken)
+            self._note_shapes()
         keys = self.staging.con.execute(
-            f"with shapes as (select distinct json_keys(__json) as keys from {self.staging.records}) "
-            "select distinct unnest(keys) as key from shapes order by key"
+            f"select distinct unnest(keys) as key from {self._shapes} order by key"
         ).fetchall()
         columns, shape = self._members(key for (key,) in keys)
         # the members asked for are taken out of a record in one pass over its text
@@ -146,6 +130,45 @@ class JsonReader:
             rejects,
             json_record="__json",
         )
+
+    @property
+    def _shapes(self) -> str:
+        return f"{self.staging.name}_shapes"
+
+    def _note_shapes(self) -> None:
+        """Keep the different lists of keys of the staged records; NULL stands for what is no JSON."""
+        self.staging.con.execute(
+            f"create or replace temp table {self._shapes} as select distinct "
+            f"case when json_valid(__json) then json_keys(__json) end as keys from {self.staging.records}"
+        )
+
+    def _all_sound(self) -> bool:
+        """Whether every staged record is an object with members: most files, in one pass."""
+        self._note_shapes()
+        found = self.staging.con.execute(
+            f"select exists(from {self._shapes} where keys is null or keys = [])"
+        ).fetchone()
+        return not (found and found[0])
+
+    def _take_out_broken(self, or_broken: str) -> list[Reject]:
+        """Delete blank and broken records; gives the broken ones."""
+        records = self.staging.records
+        blank = "(not starts_with(__json, '{') and trim(__json) = '' or __json is null)"
+        # a CASE: the sides of an OR are taken in any order, and json_type fails on what is no JSON
+        kind = "case when json_valid(__json) then json_type(__json) else 'NONE' end"
+        broken = f"({kind}) <> 'OBJECT' {or_broken}"
+        self.staging.con.execute(f"delete from {records} where {blank}")
+        self.staging.con.execute(
+            f"""
+            create or replace temp table {self.staging.name}_broken as
+            select rowid - {self.staging.first_row} + 1 as row_number, __json, json_valid(__json) as is_json
+            from {records} where {broken}
+            """
+        )
+        rejects = self._broken()
+        if rejects:
+            self.staging.con.execute(f"delete from {records} where {broken}")
+        return rejects
 
     def _broken(self) -> list[Reject]:
         """Rejects among the staged records; half a surrogate pair is mended, not rejected."""
