@@ -124,7 +124,8 @@
 {# "opened_at is not a time: 31/02/2024", or NULL when the column was empty or readable. #}
 {% macro unread(column, what, reader) -%}
     case
-        when nullif(trim({{ column }}), '') is not null and {{ reader }} is null
+        -- what was read comes first: DuckDB then takes it from the column, and does not read it twice
+        when {{ reader }} is null and nullif(trim({{ column }}), '') is not null
             then '{{ column }} is not a {{ what }}: ' || left(trim({{ column }}), 60)
     end
 {%- endmacro %}

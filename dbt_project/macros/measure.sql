@@ -1,6 +1,6 @@
 {# Minutes between two times, exact to the millisecond. #}
 {% macro minutes_between(earlier, later) -%}
-    (date_diff('millisecond', {{ earlier }}, {{ later }}) / 60000)::decimal(18, 3)
+    ((epoch_ms({{ later }}) - epoch_ms({{ earlier }})) / 60000)::decimal(18, 3)
 {%- endmacro %}
 
 {# A survey score brought to 0..1; a CES survey asks how easy it was, or how hard. #}

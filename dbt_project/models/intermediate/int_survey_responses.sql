@@ -67,6 +67,7 @@ responses as (
 only_ids as (
     select conversation_id, min(conversation_key) as conversation_key,
     from conversations
+    semi join from_files on conversations.conversation_id = from_files.asked_conversation_id
     group by conversation_id
     having count(*) = 1
 ),
