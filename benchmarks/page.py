@@ -28,7 +28,9 @@ def _table(rows: Iterable[Mapping[str, Any]]) -> str:
     lines = ["| what | ours | beside it | ratio | limit | kept |", "|---|---|---|---|---|---|"]
     for row in rows:
         peer = row["peer_name"] if row["peer"] is None else f"{row['peer']:g} s: {row['peer_name']}"
-        ours = f"{row['ours']:g} {row['peer_name']}" if row["peer"] is None else f"{row['ours']:g} s"
+        ours = (
+            f"{row['ours']:g} {row['peer_name']}" if row["peer"] is None else f"{row['ours']:g} s"
+        )
         beside = "" if row["peer"] is None else peer
         kept = {None: "", True: "yes", False: "**no**"}[row["ok"]]
         cells = (row["name"], ours, beside, _number(row["ratio"]), _number(row["limit"]), kept)

@@ -239,7 +239,8 @@ class Settings(Strict):
     build_memory: str | None = Field(
         default=None,
         pattern=r"^\d+(\.\d+)? ?(MB|GB|MiB|GiB)$",
-        description="Memory DuckDB may take, as in 4GB; without, 80 % of the machine's",
+        description="Memory DuckDB may take, as in 4GB; models are then built one at a time. "
+        "Without, it takes up to 80 % of the machine's",
     )
     settle_seconds: int = Field(
         default=120, ge=0, description="How long a build waits for extracts under way"

@@ -124,7 +124,9 @@ def docs(ctx: Context) -> Path:
 def _invoke(ctx: Context, arguments: list[str]) -> list[Any]:
     os.environ["CARELAKE_WAREHOUSE"] = str(ctx.home.warehouse)
     os.environ["CARELAKE_PEPPER"] = read_pepper(ctx.home)
-    os.environ["CARELAKE_THREADS"] = str(ctx.settings.build_threads)
+    # with little memory one model at a time has all of it; DuckDB still works on several threads
+    n_models = 1 if ctx.settings.build_memory else ctx.settings.build_threads
+    os.environ["CARELAKE_THREADS"] = str(n_models)
     most = psutil.virtual_memory().total * 8 // 10_000_000
     os.environ["CARELAKE_MEMORY"] = ctx.settings.build_memory or f"{most}MB"
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager

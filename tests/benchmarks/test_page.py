@@ -22,7 +22,8 @@ def test_the_page_shows_the_figures_that_were_measured() -> None:
 def test_a_figure_over_its_limit_is_shown_as_such_and_replaces_the_one_before() -> None:
     row = {"part": "loading", "name": "load", "peer_name": "bare", "limit": 2.2}
     slow = with_figures(
-        "<!-- loading -->\n<!-- /loading -->\nend\n", [{**row, "ours": 5, "peer": 2, "ratio": 2.5, "ok": False}]
+        "<!-- loading -->\n<!-- /loading -->\nend\n",
+        [{**row, "ours": 5, "peer": 2, "ratio": 2.5, "ok": False}],
     )
     assert "| load | 5 s | 2 s: bare | 2.5 | 2.2 | **no** |" in slow
     quick = with_figures(slow, [{**row, "ours": 4, "peer": 2, "ratio": 2, "ok": True}])

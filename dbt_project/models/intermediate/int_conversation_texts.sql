@@ -26,19 +26,19 @@ chosen as (
 -- Only what was known when the conversation closed, for that is when the prediction is made.
 known_messages as (
     select
-        messages.conversation_key,
+        messages.conversation_hash,
         count(*) filter (where messages.direction = 'inbound') as n_inbound,
         count(*) filter (where messages.direction = 'outbound') as n_outbound,
-        -- sorted per conversation: four times as fast as an ordered aggregate
+        -- sorted per conversation, and by numbers: eight times as fast as an ordered aggregate
         list_sort(list({
-            'sent_at': messages.sent_at, 'communication_key': messages.communication_key, 'text': messages.text_masked
+            'sent_at': messages.sent_at, 'message_hash': messages.message_hash, 'text': messages.text_masked
         }) filter (where messages.direction = 'inbound' and messages.text_masked is not null)) as texts,
     from {{ ref('int_communications') }} as messages
-    inner join chosen using (conversation_key)
+    inner join chosen using (conversation_hash)
     where
         not messages.is_auto_reply
         and (messages.sent_at <= chosen.occurred_at or messages.sent_at is null)
-    group by messages.conversation_key
+    group by messages.conversation_hash
 ),
 
 described as (
@@ -52,7 +52,7 @@ described as (
             list_transform(known_messages.texts, lambda said: struct_extract(said, 'text')), chr(10)
         ) as text,
     from chosen
-    left join known_messages using (conversation_key)
+    left join known_messages using (conversation_hash)
 ),
 
 final as (
