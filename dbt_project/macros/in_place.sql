@@ -1,6 +1,6 @@
 {# Tables and views are replaced in one statement, inside one transaction. The adapter's own way builds
-   beside the old one, renames both and drops the old one, with looks into the catalogue in between: on a
-   day's increment most of the time of a hundred small models went there. A build that is killed leaves
+   beside the old one, renames both and drops the old one, with looks into the catalogue in between,
+   which small models feel. A build that is killed leaves
    the old table, as its transaction never ends. #}
 {% materialization table, adapter="duckdb", supported_languages=['sql'] %}
     {%- set target_relation = this.incorporate(type='table') -%}
