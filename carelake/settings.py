@@ -10,14 +10,15 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from carelake import strict_yaml
 from carelake.errors import ConfigError
+from carelake.setting_groups.base import Strict, TimeZone
+from carelake.setting_groups.company import ModelSettings, OwnIdentities
 from carelake.shown import one_line
 
 if TYPE_CHECKING:
@@ -168,41 +169,6 @@ def prepare_environment(home: Home) -> None:
     for key, value in values.items():
         os.environ[key] = value
     os.environ.setdefault("OMP_NUM_THREADS", "2")
-
-
-class Strict(BaseModel):
-    """A mapping in which an unknown key is a mistake, not a comment."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _known_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except Exception as error:
-        raise ValueError(f"'{value}' is no time zone; use a name such as Asia/Shanghai") from error
-    return value
-
-
-TimeZone = Annotated[str, AfterValidator(_known_zone)]
-"""A zone by its name in the IANA list."""
-
-
-class OwnIdentities(Strict):
-    """What tells inbound from outbound, and keeps agents from becoming customers."""
-
-    domains: list[str] = Field(default=[], description="Our mail domains, as in example.com")
-    emails: list[str] = Field(default=[], description="Our mailboxes elsewhere")
-    phones: list[str] = Field(default=[], description="Our numbers and extensions")
-    handles: list[str] = Field(default=[], description="Our accounts on chat and social media")
-
-
-class ModelSettings(Strict):
-    """How models are trained."""
-
-    min_labels: int = Field(default=60, ge=10, description="Fewer labelled rows: no training")
-    time_budget_seconds: int = Field(default=20, ge=1, description="Search time per training")
-    satisfied_at: float = Field(default=0.75, description="Satisfaction (0-1) that counts as yes")
 
 
 class Settings(Strict):

@@ -14,7 +14,8 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from carelake.errors import ConfigError
-from carelake.settings import Channel, Home, Strict, TimeZone, explain, read_yaml
+from carelake.setting_groups.base import Strict, TimeZone
+from carelake.settings import Channel, Home, explain, read_yaml
 
 WHO = ("customer_id", "email", "phone", "handle", "customer_name")
 VERSION = ("updated_at", "is_deleted")

@@ -9,7 +9,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from carelake.errors import ConfigError
 from carelake.followup.template import NUMBERS, placeholders
-from carelake.settings import Strict, explain, read_yaml
+from carelake.setting_groups.base import Strict
+from carelake.settings import explain, read_yaml
 
 SHIPPED = Path(__file__).with_name("followup.yml")
 
