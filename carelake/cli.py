@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from carelake import cli_data
+from carelake import cli_data, cli_share
 from carelake.cli_common import perform, progress, ready, say
 
 app = typer.Typer(
@@ -281,6 +281,8 @@ def run(sources: Sources = None) -> None:
         say(f"warning: source {name} gave nothing: {why}", err=True)
     trouble = f", {len(failed)} sources gave nothing" if failed else ""
     say(f"done in {seconds:.0f} s{trouble}; {results[-1].summary}")
+    if cli_share.tell_failed(results[-1]):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -298,9 +300,13 @@ def rebuild() -> None:
     results = pipeline.run_all(ready(), progress(), anew=True)
     seconds = sum(result.seconds for result in results)
     typer.echo(f"done in {seconds:.0f} s; {results[-1].summary}")
+    if cli_share.tell_failed(results[-1]):
+        raise typer.Exit(1)
 
 
-for command in (cli_data.status, cli_data.sql, cli_data.fingerprint):
+for command in (
+    cli_data.status, cli_data.sql, cli_data.fingerprint, cli_share.replicate, cli_share.export,
+):  # fmt: skip
     app.command()(command)
 
 

@@ -20,6 +20,8 @@ BUILD_STEPS = (
     "check_batches", "build_features", "score", "build_marts", "plan_follow_ups", "check_marts",
     "publish",
 )  # fmt: skip
+SEEN_ELSEWHERE = frozenset({"load", "has_news", "replicate"})
+"""Steps that are not recorded when there was nothing to do."""
 
 
 def open_context(run_id: str | None = None) -> Context:
@@ -71,7 +73,7 @@ def _record(ctx: Context, name: str, started: dt.datetime, result: StepResult) -
     from carelake.warehouse import recorded
     from carelake.warehouse.connection import connect, write_lock
 
-    if name == "extract" or (name in ("load", "has_news") and result.outcome == "nothing_new"):
+    if name == "extract" or (name in SEEN_ELSEWHERE and result.outcome == "nothing_new"):
         # an extract must not wait for a build; its attempts lie beside the landing zone
         return
     with write_lock(ctx.home, "record step"), connect(ctx.home) as con:
@@ -85,7 +87,7 @@ def _record(ctx: Context, name: str, started: dt.datetime, result: StepResult) -
             "detail": result.summary,
         }
         recorded.record_step(con, row)
-        if name in ("publish", "load") or result.outcome == "failed":
+        if name in ("publish", "load", "replicate") or result.outcome == "failed":
             recorded.write_ops(con, ctx.home)
 
 
@@ -105,12 +107,12 @@ def run_step(name: str, *, run_id: str | None = None, **options: Any) -> dict[st
     """One step for a DAG task: plain values in and out.
 
     Raises:
-        RunFailed: the step failed, or the one source it was to extract did.
+        RunFailed: the step failed, or the one source it was to extract did, or a replica.
         ConfigError: settings, rules or sources are wrong.
     """
     ctx = open_context(run_id)
     result = perform(ctx, name, Progress(), **options)
-    if name == "extract" and result.details.get("failed"):
+    if name in ("extract", "replicate") and result.details.get("failed"):
         raise RunFailed("; ".join(f"{k}: {v}" for k, v in result.details["failed"].items()))
     return {
         **asdict(result),
@@ -122,6 +124,8 @@ def run_all(
     ctx: Context, progress: Progress, sources: list[str] | None = None, *, anew: bool = False
 ) -> list[StepResult]:
     """All steps in order; the build is left out when there is nothing new.
+
+    Replicas come last, whether or not something was published: one that failed is tried again.
 
     Args:
         anew: rebuild what is derived from what is recorded, instead of bringing in what is new.
@@ -143,8 +147,9 @@ def run_all(
     else:
         step("extract", sources=sources)
         step("load", sources=sources)
-        if step("has_news").outcome == "nothing_new":
-            return done
-    for name in BUILD_STEPS:
-        step(name)
+    if anew or step("has_news").outcome != "nothing_new":
+        for name in BUILD_STEPS:
+            step(name)
+    if ctx.settings.replicas:
+        step("replicate")
     return done

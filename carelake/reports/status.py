@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import duckdb
@@ -17,7 +18,7 @@ def read_status(home: Home) -> dict[str, Any]:
 
     Returns:
         `published`, `blocked`, `sources` and `accounts` (one row per source), `batches` (those held,
-        waiting or decided on by a person) and `last_run` (one row per step).
+        waiting or decided on by a person), `replicas` (one row each) and `last_run` (one row per step).
 
     Raises:
         RunFailed: nothing ran in this home yet.
@@ -39,8 +40,19 @@ def read_status(home: Home) -> dict[str, Any]:
             "sources": _rows(con, SOURCES),
             "accounts": [{**row, "closes": closes(row)} for row in _rows(con, ACCOUNTS)],
             "batches": _rows(con, BATCHES),
+            "replicas": _replicas(home),
             "last_run": _rows(con, LAST_RUN),
         }
+
+
+def _replicas(home: Home) -> list[dict[str, Any]]:
+    """What became of each replica when it was last tried, by name."""
+    found = []
+    for path in sorted((home.state / "replicas").glob("*.json")):
+        said = json.loads(path.read_text(encoding="utf-8"))
+        said["at"] = said["at"][:19]
+        found.append({key: said[key] for key in ("replica", "version", "outcome", "at", "message")})
+    return found
 
 
 SOURCES = """
@@ -79,6 +91,8 @@ LAST_RUN = """
 def print_status(ctx: Context, *, as_json: bool = False) -> None:
     """Print a home's state as tables, or as JSON."""
     state = read_status(ctx.home)
+    labels = {replica.label for replica in ctx.settings.replicas}  # others were set once
+    state["replicas"] = [row for row in state["replicas"] if row["replica"] in labels]
     if as_json:
         print(safe_json(state))
         return
@@ -103,6 +117,8 @@ def print_status(ctx: Context, *, as_json: bool = False) -> None:
         _print("batches held, waiting or decided on by a person", state["batches"])
         if any(batch["state"] == "held" for batch in state["batches"]):
             print("decide with `carelake batch release BATCH` or `carelake batch discard BATCH`")
+    if state["replicas"]:
+        _print("replicas", state["replicas"])
     _print("last run", state["last_run"])
 
 

@@ -155,7 +155,8 @@ def _champions(con: duckdb.DuckDBPyConnection) -> str:
 
 def _marker(ctx: Context, batches: str, champions: str) -> str:
     """Digest of all that a build depends on: batches, models, settings, rules and our own code."""
-    said = (ctx.settings.model_dump_json(), ctx.sources.model_dump_json())
+    # where the marts are copied to changes nothing in them
+    said = (ctx.settings.model_dump_json(exclude={"replicas"}), ctx.sources.model_dump_json())
     digest = hashlib.sha256(repr((batches, champions, said)).encode())
     own = [ctx.config_dir / "followup.yml", *sorted((ctx.config_dir / "custom").rglob("*"))]
     models = sorted((PROJECT / "dbt_project").rglob("*.sql"))

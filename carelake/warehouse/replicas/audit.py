@@ -38,19 +38,18 @@ class Phrases:
     Attributes:
         microseconds: since 1970 of a time, as an exact number.
         days: since 1970 of a date.
-        digest: number of the first 32 bits of the md5 of a list of texts, NULLs left out.
+        digest: number of the first 32 bits of the md5 of a list of texts, NULLs left out; None where there
+            is no md5, and the characters of each text are counted.
     """
 
     microseconds: str
     days: str
-    digest: str
+    digest: str | None
 
 
-OURS = Phrases(
-    microseconds="epoch_us({})",
-    days="({} - date '1970-01-01')",
-    digest="('0x' || left(md5(concat_ws(chr(31), {})), 8))::bigint",
-)
+OUR_MICROSECONDS = "epoch_us({})"
+OUR_DAYS = "({} - date '1970-01-01')"
+OUR_DIGEST = "('0x' || left(md5(concat_ws(chr(31), {})), 8))::bigint"
 
 
 def checks(
@@ -69,9 +68,18 @@ def checks(
         found.append(Check(f"{column.name} filled", f"count({here})", f"count({there})"))
         found += _sums(column, here, there, theirs)
     texts = [column for column in columns if column.kind is Kind.text]
+    if theirs.digest is None:
+        return found + [
+            Check(
+                f"{column.name} characters",
+                f"sum(length({sent(column)}))",
+                f"sum(length({quoted(column.target)}))",
+            )
+            for column in texts
+        ]
     for first in range(0, len(texts), TEXTS_AT_ONCE):
         some = texts[first : first + TEXTS_AT_ONCE]
-        ours = OURS.digest.format(", ".join(sent(column) for column in some))
+        ours = OUR_DIGEST.format(", ".join(sent(column) for column in some))
         digest = theirs.digest.format(", ".join(quoted(column.target) for column in some))
         label = "texts of " + ", ".join(column.name for column in some)
         found.append(Check(label[:80], f"sum({ours})", f"sum({digest})"))
@@ -89,10 +97,10 @@ def _sums(column: Column, here: str, there: str, theirs: Phrases) -> list[Check]
         count = "sum(case when {} then 1 else 0 end)"
         return [Check(label, count.format(here), count.format(there))]
     if column.kind in (Kind.moment, Kind.local):
-        ours = OURS.microseconds.format(sent(column))
+        ours = OUR_MICROSECONDS.format(sent(column))
         return [Check(label, f"sum({ours})", f"sum({theirs.microseconds.format(there)})")]
     if column.kind is Kind.day:
-        ours = OURS.days.format(here)
+        ours = OUR_DAYS.format(here)
         return [Check(label, f"sum({ours})", f"sum({theirs.days.format(there)})")]
     if column.kind is Kind.bytes:
         return [Check(label, f"sum(octet_length({here}))", f"sum(octet_length({there}))")]
