@@ -7,6 +7,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,16 +35,19 @@ class Server:
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[Server]:
-    """PostgreSQL with passwords, in a new cluster below `folder`."""
+def postgresql() -> Iterator[Server]:
+    """PostgreSQL with passwords, in a new cluster."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found:
         pytest.skip("no PostgreSQL here: apt install postgresql")
-    data, port = _own(folder / "pg", "postgres"), _free_port()
-    secret = data.parent / "secret"
+    with _folder("postgres") as folder:
+        yield from _postgresql(folder, found[-1].parent)
+
+
+def _postgresql(folder: Path, programs: Path) -> Iterator[Server]:
+    data, port, secret = folder / "data", _free_port(), folder / "secret"
     secret.write_text(PASSWORD, encoding="utf-8")
     secret.chmod(0o644)
-    programs = found[-1].parent
     subprocess.run(
         [*_as("postgres"), str(programs / "initdb"), "--pgdata", str(data), "--username", "admin",
          "--pwfile", str(secret), "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-sync",
@@ -65,19 +69,24 @@ def postgresql(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def mariadb(folder: Path) -> Iterator[Server]:
-    """MariaDB with a password for `admin`, below `folder`."""
+def mariadb() -> Iterator[Server]:
+    """MariaDB with a password for `admin`."""
     program = shutil.which("mariadbd", path="/usr/sbin:/usr/bin")
     if program is None:
         pytest.skip("no MariaDB here: apt install mariadb-server")
-    data, port = _own(folder / "maria", "mysql"), _free_port()
+    with _folder("mysql") as folder:
+        yield from _mariadb(folder, program)
+
+
+def _mariadb(folder: Path, program: str) -> Iterator[Server]:
+    data, port = folder / "data", _free_port()
     as_user = ["--user=mysql"] if os.geteuid() == 0 else []
     subprocess.run(
         ["mariadb-install-db", "--no-defaults", f"--datadir={data}", *as_user, "--skip-test-db",
          "--auth-root-authentication-method=normal"],
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    first = data.parent / "first.sql"
+    first = folder / "first.sql"
     quoted = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
     first.write_text(
         f"create user admin@'127.0.0.1' identified by '{quoted}';\n"
@@ -119,18 +128,21 @@ def _serve(server: Server, answer: Callable[[], None], log: Path) -> Iterator[Se
             server.process.wait()
 
 
-def _own(folder: Path, user: str) -> Path:
-    """A data folder that the server's own user may enter and write."""
-    folder.mkdir(parents=True)
-    data = folder / "data"
-    data.mkdir(mode=0o700)
-    if os.geteuid() == 0:
-        owner = pwd.getpwnam(user)
-        os.chown(data, owner.pw_uid, owner.pw_gid)
-        for parent in [folder, *folder.parents]:
-            if parent.stat().st_uid == 0 and parent != Path("/") and not parent.stat().st_mode & 1:
-                parent.chmod(parent.stat().st_mode | 0o011)
-    return data
+@contextmanager
+def _folder(user: str) -> Iterator[Path]:
+    """A folder with `data`, which the server's own user may enter and write.
+
+    Not below pytest's: the next pytest to start takes that away from other users.
+    """
+    with tempfile.TemporaryDirectory(prefix="carelake-server-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        data = folder / "data"
+        data.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            owner = pwd.getpwnam(user)
+            os.chown(data, owner.pw_uid, owner.pw_gid)
+        yield folder
 
 
 def _as(user: str) -> list[str]:

@@ -58,8 +58,8 @@ def checks(
     """What is compared of a table.
 
     Rows; per column how many are not NULL; sums of numbers, dates and times (in days and
-    microseconds) and true values; lengths of binary values; and over all texts of a row a sum of
-    digests, which a lost, swapped or garbled character changes. JSON and times of day are counted only:
+    microseconds) and true values; lengths of binary values; and over all texts (and numbers of more
+    than 28 digits) of a row a sum of digests, which a lost, swapped or garbled character changes. JSON and times of day are counted only:
     databases write them in ways of their own.
     """
     found = [Check("rows", "count(*)", "count(*)")]
@@ -67,7 +67,7 @@ def checks(
         here, there = ident(column.name), quoted(column.target)
         found.append(Check(f"{column.name} filled", f"count({here})", f"count({there})"))
         found += _sums(column, here, there, theirs)
-    texts = [column for column in columns if column.kind is Kind.text]
+    texts = [column for column in columns if column.kind in (Kind.text, Kind.wide)]
     if theirs.digest is None:
         return found + [
             Check(
@@ -76,6 +76,7 @@ def checks(
                 f"sum(length({quoted(column.target)}))",
             )
             for column in texts
+            if column.kind is Kind.text
         ]
     for first in range(0, len(texts), TEXTS_AT_ONCE):
         some = texts[first : first + TEXTS_AT_ONCE]

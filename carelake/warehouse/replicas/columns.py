@@ -11,10 +11,11 @@ from carelake.warehouse.connection import ident
 
 
 class Kind(StrEnum):
-    """What a value is, whatever a database calls its type."""
+    """What a value is, whatever a database calls its type; `wide` numbers are too long to be summed."""
 
     integer = "integer"
     decimal = "decimal"
+    wide = "wide"
     float = "float"
     flag = "flag"
     text = "text"
@@ -77,21 +78,24 @@ class Dialect:
     def column(self, name: str, duckdb_type: str, comment: str = "") -> Column:
         """A column of a mart as it will be there."""
         kind = kind_of(duckdb_type)
-        if kind is Kind.integer:
+        if duckdb_type in self.integers:
             target_type = self.integers[duckdb_type]
-        elif kind is Kind.decimal:
-            target_type = self.types[kind].format(duckdb_type.removeprefix("DECIMAL"))
+        elif duckdb_type.startswith("DECIMAL("):
+            target_type = self.types[Kind.decimal].format(duckdb_type.removeprefix("DECIMAL"))
         else:
             target_type = self.types[kind]
         return Column(name, kind, self.named(name), target_type, comment)
 
 
+SUMMED_DIGITS = 28
+"""Digits of a decimal whose sum over ten thousand million rows still fits into 38."""
 INTEGERS = (
-    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT",
-    "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
 )  # fmt: skip
 KINDS = {
     **dict.fromkeys(INTEGERS, Kind.integer),
+    "HUGEINT": Kind.wide,
+    "UHUGEINT": Kind.wide,
     "FLOAT": Kind.float,
     "DOUBLE": Kind.float,
     "BOOLEAN": Kind.flag,
@@ -112,7 +116,8 @@ def kind_of(duckdb_type: str) -> Kind:
     if duckdb_type.endswith("]") or duckdb_type.startswith(("STRUCT(", "MAP(", "UNION(")):
         return Kind.nested
     if duckdb_type.startswith("DECIMAL("):
-        return Kind.decimal
+        digits = int(duckdb_type.removeprefix("DECIMAL(").split(",")[0])
+        return Kind.decimal if digits <= SUMMED_DIGITS else Kind.wide
     return KINDS.get(duckdb_type, Kind.text)
 
 
@@ -132,4 +137,6 @@ def sent(column: Column) -> str:
         return f"{name}::timestamp"
     if column.kind is Kind.float:
         return f"{name}::double"
+    if column.kind is Kind.wide:  # a HUGEINT would travel as a double
+        return f"{name}::{column.target_type}"
     return name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -42,7 +43,7 @@ DIALECT = Dialect(
     integers={
         "TINYINT": "smallint", "SMALLINT": "smallint", "INTEGER": "integer", "BIGINT": "bigint",
         "UTINYINT": "smallint", "USMALLINT": "integer", "UINTEGER": "bigint",
-        "UBIGINT": "numeric(20)", "HUGEINT": "numeric(39)", "UHUGEINT": "numeric(39)",
+        "UBIGINT": "numeric(20)", "HUGEINT": "numeric(38)", "UHUGEINT": "numeric(38)",
     },
     longest=64,
     in_bytes=False,
@@ -168,7 +169,9 @@ class MySQL(Database):
 
     def _comment(self, text: str, of: str) -> str:
         longest = LONGEST_COMMENT[of]
-        shown = text if len(text) <= longest else text[: longest - 1] + "…"
+        # names and comments have three bytes a character there, texts have four
+        shown = re.sub("[\U00010000-\U0010ffff]", "\ufffd", text)
+        shown = shown if len(shown) <= longest else shown[: longest - 1] + "…"
         return str(self._con.escape(shown))
 
     def month(self, column: str) -> str:

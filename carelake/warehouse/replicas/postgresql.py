@@ -39,7 +39,7 @@ DIALECT = Dialect(
     integers={
         "TINYINT": "smallint", "SMALLINT": "smallint", "INTEGER": "integer", "BIGINT": "bigint",
         "UTINYINT": "smallint", "USMALLINT": "integer", "UINTEGER": "bigint",
-        "UBIGINT": "numeric(20)", "HUGEINT": "numeric(39)", "UHUGEINT": "numeric(39)",
+        "UBIGINT": "numeric(20)", "HUGEINT": "numeric(38)", "UHUGEINT": "numeric(38)",
     },
     longest=63,
     in_bytes=True,
