@@ -44,7 +44,7 @@ def test_every_task_has_owner_retries_and_timeout(dags: dict[str, Any]) -> None:
 
 
 def test_every_writer_of_the_warehouse_waits_in_the_one_slot_pool(dags: dict[str, Any]) -> None:
-    readers = {"extract", "settle", "promote"}
+    readers = {"extract", "settle", "promote", "replicate"}
     for dag in dags.values():
         for task in dag.tasks:
             pool = "default_pool" if task.task_id in readers else "warehouse_writer"

@@ -52,15 +52,13 @@ OUR_DAYS = "({} - date '1970-01-01')"
 OUR_DIGEST = "('0x' || left(md5(concat_ws(chr(31), {})), 8))::bigint"
 
 
-def checks(
-    columns: Sequence[Column], theirs: Phrases, quoted: Callable[[str], str]
-) -> list[Check]:
+def checks(columns: Sequence[Column], theirs: Phrases, quoted: Callable[[str], str]) -> list[Check]:
     """What is compared of a table.
 
     Rows; per column how many are not NULL; sums of numbers, dates and times (in days and
-    microseconds) and true values; lengths of binary values; and over all texts (and numbers of more
-    than 28 digits) of a row a sum of digests, which a lost, swapped or garbled character changes. JSON and times of day are counted only:
-    databases write them in ways of their own.
+    microseconds) and true values; lengths of binary values; and over all texts of a row (and
+    numbers of more than 28 digits) a sum of digests, which a lost, swapped or garbled character
+    changes. JSON and times of day are counted only: databases write them in ways of their own.
     """
     found = [Check("rows", "count(*)", "count(*)")]
     for column in columns:

@@ -125,7 +125,7 @@ def sent(column: Column) -> str:
     """DuckDB's expression for the value that travels.
 
     No other database takes a zero character in a text, so it is taken out; in JSON, where it is
-    written `\\u0000`, the replacement character takes its place.
+    written as an escape, that of the replacement character takes its place.
     """
     name = ident(column.name)
     if column.kind is Kind.text:

@@ -195,7 +195,9 @@ class MySQL(Database):
             options.append(f"password {literal(password)}")
         if replica.ca_file:
             options.append(f"ssl_ca {literal(str(replica.ca_file))}")
-        con.execute(f"create or replace temporary secret replica (type mysql, {', '.join(options)})")
+        con.execute(
+            f"create or replace temporary secret replica (type mysql, {', '.join(options)})"
+        )
         con.execute("attach '' as replica (type mysql, secret replica)")
 
     def send(self, con: duckdb.DuckDBPyConnection, change: Change, scratch: Path) -> None:

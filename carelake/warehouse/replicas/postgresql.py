@@ -207,7 +207,9 @@ class PostgreSQL(Database):
             self.rows(f"lock table {named} in access exclusive mode")
             self.rows(f"drop table {named}")
         for table in arriving:
-            self.rows(f"alter table {self.staged(table)} set schema {self.dialect.ident(self.schema)}")
+            self.rows(
+                f"alter table {self.staged(table)} set schema {self.dialect.ident(self.schema)}"
+            )
 
     def _wait_for_snapshots(self, deadline: float) -> None:
         """Wait for the transactions that look at the database as it was before our rows came."""
@@ -245,5 +247,3 @@ class PostgreSQL(Database):
 def _escaped(value: str) -> str:
     """A value between single quotes of a libpq connection string."""
     return value.replace("\\", "\\\\").replace("'", "\\'")
-
-

@@ -19,6 +19,7 @@ from carelake.progress import Progress
 from carelake.setting_groups.replicas import Replica
 from carelake.settings import Context, Home
 from carelake.warehouse.banner import banner_text
+from carelake.warehouse.published import marts_file, open_marts
 from carelake.warehouse.replicas import audit
 from carelake.warehouse.replicas.database import Database, told
 from carelake.warehouse.replicas.marts import (
@@ -30,7 +31,6 @@ from carelake.warehouse.replicas.marts import (
     publication_of,
     published_marts,
 )
-from carelake.warehouse.published import marts_file, open_marts
 
 
 @dataclass(frozen=True)

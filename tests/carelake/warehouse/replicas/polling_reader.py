@@ -67,9 +67,7 @@ def main() -> None:
     while not Path(stop).exists():
         began = time.monotonic()
         try:
-            seen.add(
-                one_statement(cursor) if way == "statement" else one_transaction(cursor, kind)
-            )
+            seen.add(one_statement(cursor) if way == "statement" else one_transaction(cursor, kind))
             reads += 1
         except pymysql.OperationalError as error:
             # MySQL's own words for a transaction that began before the swap: begin it anew
@@ -82,7 +80,7 @@ def main() -> None:
             errors.append(f"{type(error).__name__}: {error}")
             con.rollback()
         longest = max(longest, time.monotonic() - began)
-        time.sleep(0.005)
+        time.sleep(0.02)
     Path(answer).write_text(
         json.dumps(
             {"way": way, "reads": reads, "retries": told_to_retry, "seen": sorted(seen),

@@ -27,7 +27,7 @@ from tests.conftest import PROJECT
 from tests.small_marts import ROWS
 
 pytestmark = pytest.mark.slow
-SWAPS = 24
+SWAPS = 20
 WAYS = ("statement", "statement", "transaction", "transaction")
 
 
@@ -65,7 +65,7 @@ def assert_whole(answers: list[dict[str, Any]], versions: int) -> None:
             assert n == n_too == ROWS + version
 
 
-def test_every_read_sees_one_complete_version_through_two_dozen_swaps(
+def test_every_read_sees_one_complete_version_through_twenty_swaps(
     target: Target, ctx: Context, tmp_path: Path
 ) -> None:
     target.replicate(ctx)
@@ -76,7 +76,6 @@ def test_every_read_sees_one_complete_version_through_two_dozen_swaps(
     assert_whole(answers, SWAPS)
     # nobody waited for long: a swap keeps new readers for less than half a second, MySQL for one
     assert max(answer["longest"] for answer in answers if answer["way"] == "statement") < 5
-    print([(a["way"], a["reads"], a["retries"], round(a["longest"], 2)) for a in answers])
 
 
 def test_killed_at_any_moment_readers_keep_the_version_before_and_the_next_run_mends(
@@ -94,34 +93,31 @@ def test_killed_at_any_moment_readers_keep_the_version_before_and_the_next_run_m
     rows = 150_000
     new_edition(ctx, 2, rows)
     target.replicate(ctx)
-    moments = []
-    for edition, staged in ((3, 1), (4, 4), (5, 6)):
+    for edition, staged in ((3, 1), (4, 5)):
         new_edition(ctx, edition, rows)
         with (tmp_path / "killed.log").open("w") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "carelake.cli", "replicate"], env=environment, stderr=log, stdout=log,
             )  # fmt: skip
-            moments.append(_kill_when(target, process, staged))
+            _kill_when(target, process, staged)
         version = target.ask("select version from marts.publication")
         assert target.ask("select distinct edition from marts.notes") == version == [(edition - 1,)]
         assert target.replicate(ctx).version == edition
         assert target.ask("select distinct edition, count(*) from marts.replies group by 1") == [
             (edition, rows + edition)
         ]
-        left = "select table_name from information_schema.tables where table_schema = 'marts_staging'"
+        left = (
+            "select table_name from information_schema.tables where table_schema = 'marts_staging'"
+        )
         assert target.ask(left) == [("carelake_staging",)]
-    print(moments)
 
 
-def _kill_when(target: Target, process: subprocess.Popen[bytes], staged: int) -> str:
-    """Kill a replication once its `staged`-th table, or row in it, is there; says what was there."""
+def _kill_when(target: Target, process: subprocess.Popen[bytes], staged: int) -> None:
+    """Kill a replication once so many tables are staged: among the last is one that is being filled."""
     con = target.connect()
     count = "select count(*) from information_schema.tables where table_schema = 'marts_staging'"
     deadline = time.monotonic() + 60
-    while target.ask(count, con)[0][0] < min(staged, 5) and time.monotonic() < deadline:
+    while target.ask(count, con)[0][0] < staged and time.monotonic() < deadline:
         assert process.poll() is None, "it ended before it could be killed"
-    time.sleep(0.1 * max(0, staged - 4))
-    assert process.poll() is None, "it ended before it could be killed"
     process.send_signal(signal.SIGKILL)
     assert process.wait(10) == -signal.SIGKILL
-    return f"{target.ask(count, con)[0][0]} tables staged"
