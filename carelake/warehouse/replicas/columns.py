@@ -65,7 +65,8 @@ class Dialect:
 
     def named(self, name: str) -> str:
         """A name as it can be there: too long or impossible, it is cut and ends in a digest."""
-        fitting = re.sub("[\U00010000-\U0010ffff\x00]", "_", name).rstrip()
+        # no emoji, no zero, no backtick, which one of the clients quotes wrongly
+        fitting = re.sub("[\U00010000-\U0010ffff\x00`]", "_", name).rstrip()
         length = len(fitting.encode()) if self.in_bytes else len(fitting)
         if fitting == name and length <= self.longest and name.lower() not in self.forbidden:
             return name

@@ -14,7 +14,6 @@ import duckdb
 
 from carelake.errors import RunFailed
 from carelake.setting_groups.replicas import Replica
-from carelake.warehouse.connection import first_line
 from carelake.warehouse.replicas.audit import Phrases
 from carelake.warehouse.replicas.columns import Dialect, Kind, sent
 from carelake.warehouse.replicas.marts import PARTS, PUBLICATION, Change, Held, Mart, selection
@@ -203,6 +202,9 @@ class Database(ABC):
         return '"' + name.replace('"', '""') + '"'
 
 
+LONGEST_MESSAGE = 300
+
+
 def caller() -> str:
     """Who we are, for those who wait for our lock."""
     return f"carelake replicate, process {os.getpid()} on {socket.gethostname()}"
@@ -227,8 +229,9 @@ def told(replica: Replica, database: Database | None = None) -> Iterator[None]:
 def _what_it_said(error: Exception) -> str:
     # pymysql's errors are pairs of a number and a text
     if len(error.args) == 2 and isinstance(error.args[0], int):
-        return f"{error.args[1]} ({error.args[0]})"
-    return first_line(error)
+        return f"{error.args[1]} ({error.args[0]})"[:LONGEST_MESSAGE]
+    # DuckDB repeats the statement, rows and all; what the server said follows it
+    return str(error).rpartition('": ')[2].splitlines()[0][:LONGEST_MESSAGE]
 
 
 TYPES_OF_BOTH = {Kind.decimal: "numeric{}", Kind.day: "date", Kind.flag: "boolean"}

@@ -65,7 +65,7 @@ class MySQL(Database):
 
     def __init__(self, replica: Replica) -> None:
         super().__init__(replica)
-        self._con = pymysql.connect(
+        self.session = pymysql.connect(
             host=replica.host,
             port=replica.port or PORTS[replica.kind],
             user=replica.user,
@@ -95,13 +95,13 @@ class MySQL(Database):
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement, and give its rows where it has any."""
-        with self._con.cursor() as cursor:
+        with self.session.cursor() as cursor:
             cursor.execute(statement)
             return list(cursor.fetchall())
 
     def close(self) -> None:
         """End the connection, and with it the lock."""
-        self._con.close()
+        self.session.close()
 
     def lock(self, say: Callable[[str], None]) -> None:
         """Take the named lock of this schema, or say who has it."""
@@ -172,7 +172,7 @@ class MySQL(Database):
         # names and comments have three bytes a character there, texts have four
         shown = re.sub("[\U00010000-\U0010ffff]", "\ufffd", text)
         shown = shown if len(shown) <= longest else shown[: longest - 1] + "…"
-        return str(self._con.escape(shown))
+        return str(self.session.escape(shown))
 
     def month(self, column: str) -> str:
         """Expression for the month (UTC) of a time."""
@@ -235,7 +235,7 @@ class MySQL(Database):
             taken = ", ".join(variable for variable, _ in fields)
             sets = ", ".join(assignment for _, assignment in fields if assignment)
             self.rows(
-                f"load data local infile {self._con.escape(str(path))} "
+                f"load data local infile {self.session.escape(str(path))} "
                 f"into table {self.staged(mart.target)} character set utf8mb4 "
                 "fields terminated by ',' optionally enclosed by '\"' escaped by '' "
                 f"lines terminated by '\\n' ({taken})" + (f" set {sets}" if sets else "")

@@ -63,7 +63,7 @@ class PostgreSQL(Database):
 
     def __init__(self, replica: Replica) -> None:
         super().__init__(replica)
-        self._con = psycopg.connect(
+        self.session = psycopg.connect(
             host=replica.host,
             port=replica.port or PORTS[replica.kind],
             dbname=replica.database,
@@ -84,12 +84,12 @@ class PostgreSQL(Database):
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement, and give its rows where it has any."""
-        cursor = self._con.execute(statement.encode())
+        cursor = self.session.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
 
     def close(self) -> None:
         """End the connection, and with it the lock."""
-        self._con.close()
+        self.session.close()
 
     def lock(self, say: Callable[[str], None]) -> None:
         """Take the advisory lock of this schema, or say who has it."""
@@ -183,7 +183,7 @@ class PostgreSQL(Database):
         self._wait_for_snapshots(deadline)
         while True:
             try:
-                with self._con.transaction():
+                with self.session.transaction():
                     self.rows(f"set local lock_timeout = {LOCK_TIMEOUT_MS}")
                     self._move(arriving, leaving)
                 return

@@ -105,14 +105,15 @@ def replicate(
         RunFailed: nothing is published, the server failed us, or the audit found a difference.
         ConfigError: its password is not where the settings say.
     """
-    with _connected(replica) as database, told(replica, database):
-        database.lock(progress.say)
+    with connected(replica) as database:
+        with told(replica, database):
+            database.lock(progress.say)
         path = marts_file(home)
         if not path.exists():
             raise RunFailed(f"{path}: nothing is published yet; run `carelake run`")
         path = path.resolve()
         said = publication_of(path.parent)
-        with open_marts(path) as con:
+        with open_marts(path) as con, told(replica, database):
             marts = published_marts(con, said, database.dialect)
             held = database.held()
             todo = changes(marts, {} if anew else held)
@@ -133,7 +134,7 @@ def replicate(
 
 
 @contextmanager
-def _connected(replica: Replica) -> Iterator[Database]:
+def connected(replica: Replica) -> Iterator[Database]:
     """A connection to a replica, by the driver of its kind.
 
     Raises:

@@ -48,9 +48,10 @@ def test_names_that_do_not_fit_are_cut_and_stay_different(dialect: audit.Phrases
     found = {dialect.named(name + str(number)) for number in range(50)}
     assert len(found) == 50
     assert all(len(n.encode() if dialect.in_bytes else n) <= dialect.longest for n in found)
-    for kept in ("select", "门店", "a" * dialect.longest, 'a "b" `c`'):
+    for kept in ("select", "门店", "a" * dialect.longest, 'a "b"'):
         assert dialect.named(kept) == kept
     assert dialect.named("😀") != "😀" and dialect.named("blank ") != "blank "
+    assert "`" not in dialect.named("a `b`")
 
 
 def test_the_audit_compares_exactly_except_for_binary_floats() -> None:

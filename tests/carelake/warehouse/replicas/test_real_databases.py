@@ -24,6 +24,7 @@ from tests.carelake.warehouse.replicas.conftest import (
     new_edition,
     scratch_left,
 )
+from tests.database_servers import PASSWORD
 
 pytestmark = pytest.mark.slow
 
@@ -274,3 +275,48 @@ def test_a_reader_who_keeps_a_mart_open_is_named_and_the_next_run_mends(
     target.ask("commit", ann)
     assert target.replicate(ctx).outcome == "done"
     assert target.ask("select max(edition) from marts.notes", ann) == [(2,)]
+
+
+def test_the_rights_that_the_docs_ask_for_are_enough(target: Target, ctx: Context) -> None:
+    if target.server.kind == "postgresql":
+        target.ask(f"create role modest login password '{PASSWORD.replace(chr(39), chr(39) * 2)}'")
+        target.ask("grant create on database postgres to modest")
+        with pytest.raises(RunFailed, match="let an administrator run: create role"):
+            target.replicate(ctx, user="modest")
+        target.ask("create role marts_reader")
+    else:
+        quoted = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
+        target.ask(f"create user modest@'127.0.0.1' identified by '{quoted}'")
+        target.ask("grant all on `marts`.* to modest@'127.0.0.1' with grant option")
+        target.ask("grant all on `marts\\_staging`.* to modest@'127.0.0.1'")
+        with pytest.raises(RunFailed, match="let an administrator run: create role"):
+            target.replicate(ctx, user="modest")
+        target.ask("create role marts_reader")
+    assert target.replicate(ctx, user="modest").outcome == "done"
+    new_edition(ctx, 2)
+    assert target.replicate(ctx, user="modest").travelled == ["notes", "replies"]
+    assert target.ask("select distinct edition from marts.notes", target.reader()) == [(2,)]
+
+
+def test_a_view_on_a_mart_is_named_and_not_dropped(target: Target, ctx: Context) -> None:
+    if target.server.kind == "mysql":
+        pytest.skip("a view of MySQL holds on to a name, not to a table")
+    target.replicate(ctx)
+    target.ask("create schema elsewhere; create view elsewhere.v as select * from marts.notes")
+    new_edition(ctx, 2)
+    with pytest.raises(RunFailed, match="view elsewhere.v depends on table marts.notes"):
+        target.replicate(ctx)
+    assert target.ask("select distinct edition from elsewhere.v") == [(1,)]
+
+
+def test_a_server_that_takes_no_files_is_given_statements(target: Target, ctx: Context) -> None:
+    if target.server.kind == "postgresql":
+        pytest.skip("PostgreSQL takes rows, not files")
+    target.ask("set global local_infile = 0")
+    try:
+        assert target.replicate(ctx).outcome == "done"
+    finally:
+        target.ask("set global local_infile = 1")
+    row = target.ask("select text, attributes, moment from marts.awkward where id = 4")[0]
+    assert row[0].startswith("退款太慢了 😀 O'Neil") and json.loads(row[1])["n"] == 4
+    assert row[2] == dt.datetime(2024, 2, 4, 23, 59, 59, 123456)
