@@ -203,9 +203,10 @@ class MySQL(Database):
     def send(self, con: duckdb.DuckDBPyConnection, change: Change, scratch: Path) -> None:
         """LOAD DATA, by month where a mart has several; where files are refused, by INSERT."""
         mart = change.mart
-        months = change.send or (tuple(mart.parts) if mart.month_of else None)
+        months = change.send if change.send is not None else tuple(mart.parts)
+        files: list[tuple[str, ...] | None] = [(month,) for month in months]
         try:
-            for some in [(month,) for month in months] if months else [None]:
+            for some in files if mart.month_of else [None]:
                 self._load_file(con, mart, some, scratch / "rows.csv")
         except pymysql.MySQLError as error:
             if error.args[0] not in NO_LOCAL_FILES:

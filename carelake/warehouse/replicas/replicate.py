@@ -141,23 +141,30 @@ def connected(replica: Replica) -> Iterator[Database]:
         ConfigError: the driver is not installed.
         RunFailed: the server cannot be reached, or does not let us in.
     """
+    driver = _driver(replica.kind)
     try:
-        if replica.kind == "postgresql":
-            from carelake.warehouse.replicas.postgresql import PostgreSQL as Driver
-        else:
-            from carelake.warehouse.replicas.mysql import MySQL as Driver
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"replicas need the package {error.name}; install the extra `replica`"
-        ) from error
-    try:
-        database: Database = Driver(replica)
-    except Driver.errors as error:
+        database = driver(replica)
+    except driver.errors as error:
         raise RunFailed(f"{replica.address}: cannot be reached ({_first(error)})") from error
     try:
         yield database
     finally:
         database.close()
+
+
+def _driver(kind: str) -> type[Database]:
+    try:
+        if kind == "postgresql":
+            from carelake.warehouse.replicas.postgresql import PostgreSQL
+
+            return PostgreSQL
+        from carelake.warehouse.replicas.mysql import MySQL
+
+        return MySQL
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"replicas need the package {error.name}; install the extra `replica`"
+        ) from error
 
 
 def _first(error: Exception) -> str:
