@@ -70,13 +70,24 @@ def perform(ctx: Context, name: str, progress: Progress, **options: Any) -> Step
 
 
 def _record(ctx: Context, name: str, started: dt.datetime, result: StepResult) -> None:
-    from carelake.warehouse import recorded
-    from carelake.warehouse.connection import connect, write_lock
-
     if name == "extract" or (name in SEEN_ELSEWHERE and result.outcome == "nothing_new"):
         # an extract must not wait for a build; its attempts lie beside the landing zone
         return
-    with write_lock(ctx.home, "record step"), connect(ctx.home) as con:
+    if name == "replicate":
+        # nor must a replica, which has nothing to do with it; `state/replicas` has it in any case
+        with contextlib.suppress(WriterBusy):
+            _write_record(ctx, name, started, result, patience=5)
+        return
+    _write_record(ctx, name, started, result)
+
+
+def _write_record(
+    ctx: Context, name: str, started: dt.datetime, result: StepResult, patience: float = 900
+) -> None:
+    from carelake.warehouse import recorded
+    from carelake.warehouse.connection import connect, write_lock
+
+    with write_lock(ctx.home, "record step", wait_seconds=patience), connect(ctx.home) as con:
         row = {
             "run_id": ctx.run_id,
             "step": name,

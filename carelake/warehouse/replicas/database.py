@@ -187,6 +187,8 @@ class Database(ABC):
     def insert(self, con: duckdb.DuckDBPyConnection, change: Change) -> None:
         """Send by DuckDB's connection to the database."""
         mart = change.mart
+        if change.send == ():  # months are gone, and none is new
+            return
         con.execute(
             f"insert into replica.{self._quoted(self.staging)}.{self._quoted(mart.target)} "
             f"({', '.join(self._quoted(column.target) for column in mart.columns)}) "

@@ -117,6 +117,11 @@ def test_only_what_changed_travels(target: Target, ctx: Context) -> None:
     assert target.replicate(ctx).travelled == ["fct_orders (1 of 5 months)"]
     assert target.ask("select count(*), sum(amount) from marts.fct_orders") == [(91, 7)]
     with duckdb.connect(str(ctx.home.warehouse)) as con:
+        con.execute("delete from marts.fct_orders where ordered_at is null")
+    publish(ctx)
+    assert target.replicate(ctx).travelled == ["fct_orders (0 of 4 months)"]
+    assert target.ask("select count(*), sum(amount) from marts.fct_orders") == [(90, 7)]
+    with duckdb.connect(str(ctx.home.warehouse)) as con:
         con.execute("comment on column marts.fct_orders.amount is 'New words'")
         con.execute("drop table marts.nobody; drop table marts.awkward")
         con.execute("update marts.notes set edition = 3 where id = 0")
