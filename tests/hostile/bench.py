@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import os
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ from carelake.warehouse.load import load_batch
 from carelake.warehouse.setup import initialise
 
 SECONDS_PER_CASE = float(os.environ.get("HOSTILE_SECONDS", "2"))
-"""Longer counts as hung; a loaded machine needs more."""
-"""No file of a few kilobytes may take longer, load and bookkeeping included."""
+"""No file of a few kilobytes may take longer, load and bookkeeping included; more where a machine
+is loaded."""
 
 FORMATS = {
     "csv": "format: csv",
