@@ -10,9 +10,18 @@ from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult
 from carelake.sources.files import extract_files
 
+
+def _extract_rest(source: Source, base: Path, landing: Path) -> ExtractResult:
+    # what only this kind needs takes a second to import
+    from carelake.sources.rest import extract_rest
+
+    return extract_rest(source, base, landing)
+
+
 KINDS: dict[str, Callable[[Source, Path, Path], ExtractResult]] = {
     "files": extract_files,
     "mbox": extract_files,
+    "rest": _extract_rest,
 }
 
 
