@@ -63,6 +63,13 @@ TIME_COLUMNS = frozenset(
     }
 )  # fmt: skip
 
+REQUIRED_KEYS = (
+    ("files", "CSV, JSON, Parquet, Excel in a folder", "path, format, entity, columns"),
+    ("mbox", "mailbox files", "path"),
+    ("rest", "a web service that answers in JSON", "rest.url or connection, entity, columns"),
+)
+"""Kinds of sources: (kind, what it reads, keys it must have)."""
+
 PROMOTABLE = ("communications", "conversations")
 """Entities whose marts carry attributes, so that one can become a column."""
 
@@ -364,7 +371,7 @@ class SourceList(Strict):
         try:
             return cls.model_validate({**content, "path": path.resolve()})
         except ValidationError as error:
-            raise ConfigError(explain(path, error, names)) from error
+            raise ConfigError(explain(path, error, names, Source.model_fields)) from error
 
     def select(self, names: list[str] | None) -> list[Source]:
         """The named sources, all without names.

@@ -7,6 +7,7 @@ harmless: records are told by their id, and the newest version of one counts.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import shutil
 import time
 from collections.abc import Callable
@@ -34,6 +35,7 @@ def extract_rest(
     *,
     since: dt.datetime | None = None,
     until: dt.datetime | None = None,
+    is_probe: bool = False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> ExtractResult:
     """Land what changed since the last reading, or in a window.
@@ -41,6 +43,7 @@ def extract_rest(
     Args:
         since: beginning of a window that is read besides; a gap before it is not passed over.
         until: its end.
+        is_probe: read the first page only.
         sleep: waits so many seconds between tries.
     """
     with source_lock(landing, source.name):
@@ -53,7 +56,9 @@ def extract_rest(
         draft.mkdir(mode=0o700)
         try:
             window = _window(source, cursor, since, until)
-            reading = _read(source, window, draft, sleep)
+            asker = Asker(source, window, sleep)
+            reading = Reading(source, draft)
+            _read(asker, reading, most_pages=1 if is_probe else None)
             return _land(source, reading, window, landing, cursor, last + 1)
         except (Passing, Refused, ConfigError) as error:
             return ExtractResult(source.name, "failed", message=_told(source, error))
@@ -75,22 +80,20 @@ def _window(
     return Window(newest - rule.look_back, None)
 
 
-def _read(source: Source, window: Window, draft: Path, sleep: Callable[[float], None]) -> Reading:
-    """Read until nothing can be missing: see `_is_complete`."""
-    asker = Asker(source, window, sleep)
-    reading = Reading(source, draft)
+def _read(asker: Asker, reading: Reading, most_pages: int | None) -> None:
+    """Read until nothing can be missing."""
     began = time.monotonic()
     for _ in range(PASSES):
         reading.begin_pass()
         try:
-            for page in asker.pages():
+            for page in itertools.islice(asker.pages(), most_pages):
                 reading.add(page)
         except Refused as refusal:
             if refusal.status not in VANISHED or not reading.n_pages_of_pass:
                 raise
             # the word for the next page is not known any more: from the beginning of the window
             continue
-        if asker.is_steady or reading.pass_is_complete:
+        if asker.is_steady or reading.pass_is_complete or most_pages:
             reading.is_settled = True
             break
     else:
@@ -98,7 +101,6 @@ def _read(source: Source, window: Window, draft: Path, sleep: Callable[[float], 
             raise Passing("the way to the next page was lost again and again; try again later")
     reading.n_requests, reading.seconds = asker.n_requests, time.monotonic() - began
     reading.close()
-    return reading
 
 
 def _land(
