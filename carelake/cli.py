@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from carelake import cli_data
+from carelake import cli_data, cli_sources
 from carelake.cli_common import perform, progress, ready, say
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ Everything lies under `CARELAKE_HOME` (default `var/`); `CARELAKE_SOURCES` names
 """,
 )
 followup_app = typer.Typer(no_args_is_help=True, help="The list of customers to contact.")
+app.add_typer(cli_sources.source_app, name="source")
 app.add_typer(cli_data.quarantine_app, name="quarantine")
 app.add_typer(cli_data.batch_app, name="batch")
 app.add_typer(followup_app, name="followup")

@@ -43,6 +43,7 @@ class Manifest(BaseModel):
     files: list[LandedFile]
     cursor_before: dict[str, Any] = {}
     cursor_after: dict[str, Any] = {}
+    details: dict[str, Any] = Field(default={}, description="Window, pages, requests, seconds")
 
     def folder(self, landing: Path) -> Path:
         """The batch's folder below the landing zone."""

@@ -6,8 +6,10 @@ Importing this module is cheap (pydantic and yaml only), so the command line and
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -249,7 +251,7 @@ class Settings(Strict):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise ConfigError(explain(path, error)) from error
+            raise ConfigError(explain(path, error, known=cls.model_fields)) from error
 
 
 def _interval(text: str) -> tuple[dt.time, dt.time]:
@@ -306,8 +308,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def explain(path: Path, error: ValidationError, names: dict[int, str] | None = None) -> str:
-    """The first fault of a validated file in one line: file, key, what is wrong."""
+def explain(
+    path: Path,
+    error: ValidationError,
+    names: dict[int, str] | None = None,
+    known: Collection[str] = (),
+) -> str:
+    """The first fault of a validated file in one line: file, key, what is wrong.
+
+    Args:
+        names: of the sources, by their place in the list.
+        known: keys, of which the one most like an unknown one is named.
+    """
     fault = error.errors()[0]
     where = list(fault["loc"])
     if names and len(where) > 1 and where[0] == "sources" and isinstance(where[1], int):
@@ -315,7 +327,9 @@ def explain(path: Path, error: ValidationError, names: dict[int, str] | None = N
     key = ".".join(str(part) for part in where) or "(file)"
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        message = "unknown key; remove it or correct its spelling"
+        like = difflib.get_close_matches(str(where[-1]), known, n=1)
+        meant = f" (did you mean {like[0]}?)" if like else ""
+        message = f"unknown key{meant}; remove it or correct its spelling"
     elif fault["type"] == "missing":
         message = "is missing; add it"
     elif not message.endswith((".", "'")) and "input" in fault and fault["type"] != "value_error":

@@ -20,7 +20,9 @@ PAGE = re.compile(r"[._-]?(?:page|part|p)[._-]?\d+", re.IGNORECASE)
 """What tells the pages of one snapshot apart in their names, as in contacts-page-2.json."""
 
 
-def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
+def extract_files(
+    source: Source, base: Path, landing: Path, *, is_probe: bool = False
+) -> ExtractResult:
     """Land what is new in the files a source's glob finds.
 
     Append: one batch with all new or changed files. Snapshot: one batch per snapshot, in the order
@@ -29,6 +31,7 @@ def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
 
     Args:
         base: folder that `path` is relative to.
+        is_probe: take the first file only.
     """
     with source_lock(landing, source.name):
         before = manifests(landing, source.name)
@@ -42,7 +45,7 @@ def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
         refused = {path: fault for _, path in found if (fault := _fault(path, root)) is not None}
         readable = [(name, path) for name, path in found if path not in refused]
         result = ExtractResult(source.name, "nothing_new")
-        for group in _groups(source, readable):
+        for group in _groups(source, readable[:1] if is_probe else readable):
             taken, cursor = _land(source, group, landing, cursor, last + len(result.batches))
             if taken:
                 result.batches.append(taken.batch_id)
