@@ -18,6 +18,7 @@ from typing import Any
 from carelake.errors import RunFailed
 from carelake.landing import MANIFEST, LandedFile, Manifest, write_manifest
 from carelake.source_list import Source
+from carelake.window import EVERYTHING, Window
 
 CHUNK = 1 << 20
 OUR_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
@@ -57,6 +58,7 @@ def write_batch(
     extracted_at: dt.datetime,
     cursor_before: dict[str, Any],
     cursor_after: dict[str, Any],
+    window: Window = EVERYTHING,
 ) -> Manifest:
     """Copy files into a new batch folder and seal it.
 
@@ -65,6 +67,7 @@ def write_batch(
     Args:
         files: pairs (name in the source system, where it can be read now).
         number: the batch's ordinal in its source, from 1.
+        window: what the extract was restricted to.
     """
     batch_id = f"{source.name}-{number:06d}"
     folder = landing / source.name / batch_id
@@ -83,6 +86,8 @@ def write_batch(
         files=landed,
         cursor_before=cursor_before,
         cursor_after=cursor_after,
+        since=window.since,
+        until=window.until,
     )
     with _written(folder):
         write_manifest(landing, manifest)

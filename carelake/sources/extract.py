@@ -9,14 +9,17 @@ from carelake.landing import DamagedManifest
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult
 from carelake.sources.files import extract_files
+from carelake.window import EVERYTHING, Window
 
-KINDS: dict[str, Callable[[Source, Path, Path], ExtractResult]] = {
+KINDS: dict[str, Callable[[Source, Path, Path, Window], ExtractResult]] = {
     "files": extract_files,
     "mbox": extract_files,
 }
 
 
-def extract_source(source: Source, base: Path, landing: Path) -> ExtractResult:
+def extract_source(
+    source: Source, base: Path, landing: Path, window: Window = EVERYTHING
+) -> ExtractResult:
     """Land what is new at one source; a fault of the source is a result, not an exception.
 
     That the landing zone cannot be written is no fault of the source, and is raised.
@@ -24,9 +27,10 @@ def extract_source(source: Source, base: Path, landing: Path) -> ExtractResult:
     Args:
         base: folder that relative paths start from.
         landing: the home's landing zone.
+        window: take only what lies in it; each kind says what that means there.
     """
     try:
-        return KINDS[source.kind](source, base, landing)
+        return KINDS[source.kind](source, base, landing, window)
     except DamagedManifest as error:
         return ExtractResult(source.name, "failed", message=str(error))
     except OSError as error:
