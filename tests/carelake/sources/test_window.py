@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +39,7 @@ def names(ctx: Context) -> list[list[str]]:
     return [[file.name for file in manifest.files] for manifest in manifests(ctx.home.landing)]
 
 
-def extract(ctx: Context, window: Window = Window()) -> str:  # noqa: B008
+def extract(ctx: Context, window: Window = Window()) -> str:
     return extract_source(ctx.sources.sources[0], ctx.config_dir, ctx.home.landing, window).outcome
 
 
@@ -59,7 +60,7 @@ def test_neighbouring_windows_in_any_order_and_an_open_extract_take_every_file_o
     assert (found[0].since, found[0].until) == (days(2, 3).since, days(2, 3).until)
     # the cursor only ever grows
     seen = [set(manifest.cursor_after["files"]) for manifest in found]
-    assert all(before < after for before, after in zip(seen, seen[1:], strict=False))
+    assert all(before < after for before, after in itertools.pairwise(seen))
 
 
 def test_an_old_window_does_not_put_an_old_snapshot_in_the_place_of_a_newer_one(
