@@ -181,7 +181,7 @@ def build(ctx: Context, progress: Progress, layer: str = "features") -> StepResu
     """Run dbt for a layer; after the features, hand them to the models as files."""
     from carelake.warehouse import build as dbt
 
-    built = dbt.build(ctx, layer)
+    built = dbt.build(ctx, layer, progress)
     result = StepResult(f"build_{layer}", rows=built.n_models)
     result.summary = f"{built.n_models} models, {built.n_tests} tests, {built.n_warnings} warnings"
     result.details["slowest"] = {name: round(seconds, 2) for name, seconds in built.slowest}
