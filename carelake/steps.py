@@ -207,7 +207,10 @@ def train(ctx: Context, progress: Progress, *, force: bool = False) -> StepResul
     result.summary = "; ".join(
         f"{d.model_name} {d.decision}: {d.reason}" for d in trained.decisions
     )
-    result.details = {"promoted": trained.promoted}
+    result.details = {
+        "promoted": trained.promoted,
+        "runs": {d.model_name: d.run_id for d in trained.decisions},
+    }
     return result
 
 
