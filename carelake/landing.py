@@ -123,19 +123,6 @@ def sweep(landing: Path, source: str, last: int) -> None:
             shutil.rmtree(folder)
 
 
-def last_attempt(state: Path, source: str) -> dt.datetime | None:
-    """When the newest extract of a source ended, whatever it brought; None before the first.
-
-    Args:
-        state: the home's folder of that name, where each extract leaves a note.
-    """
-    try:
-        note = json.loads((state / "extracts" / f"{source}.json").read_text(encoding="utf-8"))
-        return dt.datetime.fromisoformat(note["at"])
-    except (OSError, ValueError, KeyError):
-        return None
-
-
 def last_number(found: list[Manifest]) -> int:
     """Ordinal of a source's newest batch, 0 before the first."""
     return max((_number(manifest.batch_id) for manifest in found), default=0)

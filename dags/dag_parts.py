@@ -183,6 +183,7 @@ def run_step(
     ti = context["ti"]
     progress = TaskProgress(lambda line: ti.xcom_push("progress", line))
     try:
+        startup = (datetime.now(UTC) - ti.start_date).total_seconds() if ti.start_date else 0.0
         result = pipeline.run_step(
             name, run_id=context["run_id"], progress=progress, **(options or {})
         )
@@ -193,6 +194,7 @@ def run_step(
         if is_gate or isinstance(error, ConfigError):
             raise AirflowFailException(str(error)) from error
         raise
+    result["startup_seconds"] = round(startup, 2)
     airflow_alerts.step_told(dict(context), result)
     if may_skip and result["outcome"] == "nothing_new":
         ti.xcom_push("return_value", result)
@@ -209,23 +211,21 @@ def look_for_ingests(sources: list[str], seconds: float) -> PokeReturnValue:
         sources: whose ingests.
         seconds: patience; it begins anew with each source that has arrived.
     """
-    from carelake.landing import last_attempt
+    from carelake import settling
 
     context = get_current_context()
     ti = context["ti"]
-    busy = [
-        source
-        for source in sources
-        if ti.get_dr_count(ingest_dag_id(source), states=["queued", "running"])
-    ]
-    now = datetime.now(UTC)
-    began = ti.get_first_reschedule_date(context) or now
-    home = Home.from_environment()
-    arrived = [last_attempt(home.state, source) for source in sources if source not in busy]
-    last_arrival = max([began, *filter(None, arrived)])
-    if busy and (now - last_arrival).total_seconds() <= seconds:
-        return PokeReturnValue(is_done=False)
-    summary = f"went on without {', '.join(busy)}" if busy else "every source has arrived"
-    waited = round((now - began).total_seconds(), 1)
-    result = {"step": "settle", "outcome": "done", "seconds": waited, "summary": summary}
-    return PokeReturnValue(is_done=True, xcom_value=result)
+
+    def is_busy(source: str) -> bool:
+        return bool(ti.get_dr_count(ingest_dag_id(source), states=["queued", "running"]))
+
+    state = Home.from_environment().state
+    found = settling.look(state, context["run_id"], sources, is_busy, seconds)
+    result = {
+        "step": "settle",
+        "outcome": "done",
+        "seconds": found.seconds,
+        "summary": found.summary,
+    }
+    print(found.summary)
+    return PokeReturnValue(is_done=found.done, xcom_value=result if found.done else None)

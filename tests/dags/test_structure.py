@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import sys
 import types
 from datetime import UTC, datetime, timedelta
@@ -65,12 +64,12 @@ def test_only_a_promotion_tells_about_the_champion(dags: dict[str, Any]) -> None
 
 
 class FakeTask:
-    """The running task instance: takes XComs, and says which ingests are under way since when."""
+    """The running task instance: takes XComs, and says which ingests are under way."""
 
-    def __init__(self, busy: tuple[str, ...] = (), since: datetime | None = None) -> None:
+    def __init__(self, busy: tuple[str, ...] = ()) -> None:
         self.pushed: dict[str, Any] = {}
         self.busy = busy
-        self.since = since
+        self.start_date = datetime.now(UTC)
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = value
@@ -78,9 +77,6 @@ class FakeTask:
     def get_dr_count(self, dag_id: str, states: list[str]) -> int:
         assert states == ["queued", "running"]
         return int(dag_id in self.busy)
-
-    def get_first_reschedule_date(self, context: Any) -> datetime | None:
-        return self.since
 
 
 @pytest.fixture
@@ -117,7 +113,8 @@ def test_a_step_shows_rows_and_timing_as_xcom_and_on_its_asset_event(parts: Any)
     pipeline.run_step = run_step
     shown = dag_parts.run_step("load", {"sources": ["shop_support"]}, may_skip=True, outlet=asset)
     assert calls == [("load", ["shop_support"], "r1")]
-    assert shown == context["outlet_events"][asset].extra == _result("done")
+    assert shown == context["outlet_events"][asset].extra
+    assert shown == {**_result("done"), "startup_seconds": pytest.approx(0, abs=2)}
 
 
 def test_nothing_new_skips_so_that_no_event_is_sent(parts: Any) -> None:
@@ -155,24 +152,16 @@ def test_a_wrong_setting_is_not_retried_and_a_failed_run_is(parts: Any) -> None:
         dag_parts.run_step("check_marts", is_gate=True)
 
 
-def test_settling_waits_for_ingests_but_not_for_ever_and_patience_begins_anew_with_each_arrival(
+def test_settling_looks_at_the_runs_of_every_source_and_tells_what_it_waited_for(
     parts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dag_parts, context, _ = parts
     monkeypatch.setenv("CARELAKE_HOME", str(tmp_path))
-
-    def look(busy: tuple[str, ...], waited: float) -> Any:
-        context["ti"] = FakeTask(busy, datetime.now(UTC) - timedelta(seconds=waited))
-        return dag_parts.look_for_ingests(["a", "b"], 60)
-
-    assert look((), 0).xcom_value["summary"] == "every source has arrived"
-    assert not look(("ingest_a",), 59)
-    gave_up = look(("ingest_a",), 61)
-    assert gave_up.is_done and gave_up.xcom_value["summary"] == "went on without a"
-    note = tmp_path / "state" / "extracts" / "b.json"
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps({"at": datetime.now(UTC).isoformat()}), encoding="utf-8")
-    assert not look(("ingest_a",), 61)
+    context["ti"] = FakeTask(("ingest_b",))
+    assert not dag_parts.look_for_ingests(["a", "b"], 60)
+    context["ti"] = FakeTask()
+    settled = dag_parts.look_for_ingests(["a", "b"], 60)
+    assert settled and settled.xcom_value["summary"] == "every source has arrived"
 
 
 def test_a_backfill_is_restricted_to_its_interval_a_form_to_its_fields_and_a_schedule_to_nothing(
