@@ -126,7 +126,13 @@ def sample(
 
 
 @app.command()
-def extract(sources: Sources = None) -> None:
+def extract(
+    sources: Sources = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only what came at this ISO time or later.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Only what came before this ISO time.")] = None,
+) -> None:
     """Bring what is new into the landing zone.
 
     Examples:
@@ -134,9 +140,11 @@ def extract(sources: Sources = None) -> None:
         carelake extract
 
         carelake extract crm_contacts web_chat
+
+        carelake extract call_records --since 2024-05-01 --until 2024-06-01
     """
     ctx = ready()
-    result = perform(ctx, "extract", sources=sources)
+    result = perform(ctx, "extract", sources=sources, since=since, until=until)
     if result.details["failed"]:
         raise typer.Exit(1)
 

@@ -44,6 +44,8 @@ class Manifest(BaseModel):
     cursor_before: dict[str, Any] = {}
     cursor_after: dict[str, Any] = {}
     details: dict[str, Any] = Field(default={}, description="Window, pages, requests, seconds")
+    since: dt.datetime | None = Field(default=None, description="Start of a restricted extract")
+    until: dt.datetime | None = Field(default=None, description="Its end, which it leaves out")
 
     def folder(self, landing: Path) -> Path:
         """The batch's folder below the landing zone."""

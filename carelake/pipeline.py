@@ -9,6 +9,7 @@ import uuid
 from dataclasses import asdict
 from typing import Any
 
+from carelake import last_good
 from carelake.errors import CarelakeError, RunFailed, WriterBusy
 from carelake.progress import Progress
 from carelake.settings import Context, Home, Settings, prepare_environment
@@ -32,6 +33,24 @@ def open_context(run_id: str | None = None) -> Context:
     prepare_environment(home)
     sources = SourceList.load(source_list_path(home))
     settings = Settings.load(sources.path.parent / "carelake.yml")
+    return _checked(home, settings, sources, run_id)
+
+
+def _scheduled_context(run_id: str | None, progress: Progress) -> Context:
+    """As `open_context`; what is broken now counts as it last was right, and the log says so.
+
+    A schedule goes on while somebody edits the files. Airflow shows the fault as an import error.
+    """
+    home = Home.from_environment()
+    prepare_environment(home)
+    sources, fault = last_good.sources(home, source_list_path(home))
+    settings, other = last_good.settings(home, sources.path.parent / "carelake.yml")
+    for broken in filter(None, (fault, other)):
+        progress.say(f"going on with the last good configuration: {broken}")
+    return _checked(home, settings, sources, run_id)
+
+
+def _checked(home: Home, settings: Settings, sources: SourceList, run_id: str | None) -> Context:
     from carelake.followup.rules import load_rules
 
     load_rules(sources.path.parent)
@@ -101,15 +120,22 @@ def _tell_readers(ctx: Context, progress: Progress, name: str, error: CarelakeEr
         progress.say(f"readers could not be told: {trouble}")
 
 
-def run_step(name: str, *, run_id: str | None = None, **options: Any) -> dict[str, Any]:
+def run_step(
+    name: str, *, run_id: str | None = None, progress: Progress | None = None, **options: Any
+) -> dict[str, Any]:
     """One step for a DAG task: plain values in and out.
+
+    Args:
+        run_id: the DAG run's.
+        progress: where the step reports to; lines on standard error without.
+        options: of the step, such as `sources`, or `since` and `until` of an extract.
 
     Raises:
         RunFailed: the step failed, or the one source it was to extract did.
         ConfigError: settings, rules or sources are wrong.
     """
-    ctx = open_context(run_id)
-    result = perform(ctx, name, Progress(), **options)
+    progress = progress or Progress()
+    result = perform(_scheduled_context(run_id, progress), name, progress, **options)
     if name == "extract" and result.details.get("failed"):
         raise RunFailed("; ".join(f"{k}: {v}" for k, v in result.details["failed"].items()))
     return {

@@ -19,8 +19,10 @@ from pydantic import Field, ValidationError, field_validator
 
 from carelake import strict_yaml
 from carelake.errors import ConfigError
+from carelake.setting_groups.alerts import Alerts
 from carelake.setting_groups.base import Strict, TimeZone
 from carelake.setting_groups.company import ModelSettings, OwnIdentities
+from carelake.setting_groups.links import Links
 from carelake.shown import one_line
 
 if TYPE_CHECKING:
@@ -215,6 +217,8 @@ class Settings(Strict):
     )
     random_seed: int = Field(default=20240601, description="Seed of every random choice")
     ml: ModelSettings = ModelSettings()
+    alerts: Alerts = Alerts()
+    links: Links = Links()
 
     @field_validator("business_hours")
     @classmethod

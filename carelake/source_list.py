@@ -70,6 +70,9 @@ REQUIRED_KEYS = (
 )
 """Kinds of sources: (kind, what it reads, keys it must have)."""
 
+PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
+"""Schedules by name, as Airflow has them."""
+
 PROMOTABLE = ("communications", "conversations")
 """Entities whose marts carry attributes, so that one can become a column."""
 
@@ -168,6 +171,16 @@ class Source(Strict):
     def _known_encoding(cls, value: str) -> str:
         if not is_encoding(value):
             raise ValueError(f"'{value}' is no text encoding; use utf-8, gb18030, latin-1, ...")
+        return value
+
+    @field_validator("schedule")
+    @classmethod
+    def _known_schedule(cls, value: str | None) -> str | None:
+        if value is not None and value not in PRESETS and not _is_cron(value):
+            raise ValueError(
+                f"'{value}' is no schedule; write a cron line such as '*/5 * * * *', "
+                f"one of {', '.join(PRESETS)}, or null for none"
+            )
         return value
 
     @field_validator("delimiter", "quote")
@@ -387,6 +400,13 @@ class SourceList(Strict):
                 known = ", ".join(by_name) or "none yet"
                 raise ConfigError(f"{self.path}: no source '{name}'; there are: {known}")
         return [by_name[name] for name in names]
+
+
+def _is_cron(line: str) -> bool:
+    from croniter import croniter  # type: ignore[import-untyped, unused-ignore]
+
+    # Airflow takes five fields, or six with seconds at the end
+    return len(line.split()) in (5, 6) and croniter.is_valid(line)
 
 
 def source_list_path(home: Home) -> Path:

@@ -31,16 +31,30 @@ class StepResult:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def extract(ctx: Context, progress: Progress, sources: list[str] | None = None) -> StepResult:
-    """Land what is new. One source's fault leaves the others alone, and is raised at the end."""
-    from carelake.sources.extract import extract_source
+def extract(
+    ctx: Context,
+    progress: Progress,
+    sources: list[str] | None = None,
+    since: str | None = None,
+    until: str | None = None,
+) -> StepResult:
+    """Land what is new. One source's fault leaves the others alone, and is raised at the end.
 
+    Args:
+        sources: names; all without.
+        since: take only what the source has from this ISO time on.
+        until: ... and before this one.
+    """
+    from carelake.sources.extract import extract_source
+    from carelake.window import Window
+
+    window = Window.parse(since, until)
     result = StepResult("extract", outcome="nothing_new")
     failed: dict[str, str] = {}
     chosen = ctx.sources.select(sources)
     for i, source in enumerate(chosen):
         progress.bar(f"extract {source.name}", i, len(chosen))
-        found = extract_source(source, ctx.config_dir, ctx.home.landing)
+        found = extract_source(source, ctx.config_dir, ctx.home.landing, window)
         _note_attempt(ctx, asdict(found))
         result.rows += found.n_files
         result.details[source.name] = found.message
@@ -167,7 +181,7 @@ def build(ctx: Context, progress: Progress, layer: str = "features") -> StepResu
     """Run dbt for a layer; after the features, hand them to the models as files."""
     from carelake.warehouse import build as dbt
 
-    built = dbt.build(ctx, layer)
+    built = dbt.build(ctx, layer, progress)
     result = StepResult(f"build_{layer}", rows=built.n_models)
     result.summary = f"{built.n_models} models, {built.n_tests} tests, {built.n_warnings} warnings"
     result.details["slowest"] = {name: round(seconds, 2) for name, seconds in built.slowest}
@@ -193,7 +207,10 @@ def train(ctx: Context, progress: Progress, *, force: bool = False) -> StepResul
     result.summary = "; ".join(
         f"{d.model_name} {d.decision}: {d.reason}" for d in trained.decisions
     )
-    result.details = {"promoted": trained.promoted}
+    result.details = {
+        "promoted": trained.promoted,
+        "runs": {d.model_name: d.run_id for d in trained.decisions},
+    }
     return result
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from carelake.errors import RunFailed
 from carelake.landing import MANIFEST, LandedFile, Manifest, write_manifest
 from carelake.source_list import Source
+from carelake.window import EVERYTHING, Window
 
 CHUNK = 1 << 20
 OUR_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
@@ -58,6 +59,7 @@ def write_batch(
     cursor_before: dict[str, Any],
     cursor_after: dict[str, Any],
     details: dict[str, Any] | None = None,
+    window: Window = EVERYTHING,
 ) -> Manifest:
     """Copy files into a new batch folder and seal it.
 
@@ -68,6 +70,7 @@ def write_batch(
         number: the batch's ordinal in its source, from 1.
         cursor_after: where the next extract begins; files it lists get their sha256 here.
         details: what the manifest tells of the reading: window, pages, requests, seconds.
+        window: what the extract was restricted to.
     """
     batch_id = f"{source.name}-{number:06d}"
     folder = landing / source.name / batch_id
@@ -88,6 +91,8 @@ def write_batch(
         cursor_before=cursor_before,
         cursor_after=cursor_after,
         details=details or {},
+        since=window.since,
+        until=window.until,
     )
     with _written(folder):
         write_manifest(landing, manifest)

@@ -10,13 +10,16 @@ from carelake.landing import DamagedManifest
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult
 from carelake.sources.files import extract_files
+from carelake.window import EVERYTHING, Window
 
 
-def _extract_rest(source: Source, base: Path, landing: Path, **options: Any) -> ExtractResult:
+def _extract_rest(
+    source: Source, base: Path, landing: Path, window: Window, **options: Any
+) -> ExtractResult:
     # what only this kind needs takes a second to import
     from carelake.sources.rest import extract_rest
 
-    return extract_rest(source, base, landing, **options)
+    return extract_rest(source, base, landing, window, **options)
 
 
 KINDS: dict[str, Callable[..., ExtractResult]] = {
@@ -27,7 +30,12 @@ KINDS: dict[str, Callable[..., ExtractResult]] = {
 
 
 def extract_source(
-    source: Source, base: Path, landing: Path, *, is_probe: bool = False
+    source: Source,
+    base: Path,
+    landing: Path,
+    window: Window = EVERYTHING,
+    *,
+    is_probe: bool = False,
 ) -> ExtractResult:
     """Land what is new at one source; a fault of the source is a result, not an exception.
 
@@ -36,10 +44,11 @@ def extract_source(
     Args:
         base: folder that relative paths start from.
         landing: the home's landing zone.
+        window: take only what lies in it; each kind says what that means there.
         is_probe: take the first file or page only.
     """
     try:
-        return KINDS[source.kind](source, base, landing, is_probe=is_probe)
+        return KINDS[source.kind](source, base, landing, window, is_probe=is_probe)
     except DamagedManifest as error:
         return ExtractResult(source.name, "failed", message=str(error))
     except OSError as error:

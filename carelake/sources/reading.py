@@ -11,18 +11,10 @@ from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
 from carelake.source_list import Source
+from carelake.window import EVERYTHING, Window
 
 LARGEST_FILE = 256_000_000
 """Bytes of pages that are kept in one file."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """From when to when is asked; `is_asked` when a person or a backfill named it."""
-
-    since: dt.datetime | None
-    until: dt.datetime | None
-    is_asked: bool = False
 
 
 @dataclass
@@ -112,11 +104,15 @@ class Reading:
         return self._digest() == cursor.get("digest")
 
     def cursor_after(self, before: dict[str, Any], window: Window) -> dict[str, Any]:
-        """Where the next reading begins."""
+        """Where the next reading begins.
+
+        Args:
+            window: that a person named; where it begins beyond the cursor, the cursor stays.
+        """
         if not self._is_incremental:
             return {"digest": self._digest()} if self.is_settled else {}
         newest_before = moment_of(before.get("newest"), "UTC")
-        is_gap = window.is_asked and (
+        is_gap = window != EVERYTHING and (
             newest_before is None or (window.since is not None and window.since > newest_before)
         )
         newest = self._newest()

@@ -18,9 +18,10 @@ from carelake.errors import ConfigError
 from carelake.landing import last_number, manifests, sweep
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult, source_lock, write_batch
-from carelake.sources.reading import Reading, Window, moment_of
+from carelake.sources.reading import Reading, moment_of
 from carelake.sources.rest_client import Asker
 from carelake.sources.web import Passing, Refused
+from carelake.window import EVERYTHING, Window
 
 PASSES = 5
 """Readings of a listing that moves while it is read, and restarts of one whose cursor vanished."""
@@ -32,17 +33,15 @@ def extract_rest(
     source: Source,
     base: Path,
     landing: Path,
+    window: Window = EVERYTHING,
     *,
-    since: dt.datetime | None = None,
-    until: dt.datetime | None = None,
     is_probe: bool = False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> ExtractResult:
     """Land what changed since the last reading, or in a window.
 
     Args:
-        since: beginning of a window that is read besides; a gap before it is not passed over.
-        until: its end.
+        window: read what changed in it; a gap before it is not passed over.
         is_probe: read the first page only.
         sleep: waits so many seconds between tries.
     """
@@ -55,25 +54,24 @@ def extract_rest(
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
         try:
-            window = _window(source, cursor, since, until)
-            asker = Asker(source, window, sleep)
+            asked = _asked_window(source, cursor, window)
+            asker = Asker(source, asked, sleep)
             reading = Reading(source, draft)
             _read(asker, reading, most_pages=1 if is_probe else None)
-            return _land(source, reading, window, landing, cursor, last + 1)
+            return _land(source, reading, window, landing, cursor, last + 1, asked)
         except (Passing, Refused, ConfigError) as error:
             return ExtractResult(source.name, "failed", message=_told(source, error))
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
 
-def _window(
-    source: Source, cursor: dict[str, Any], since: dt.datetime | None, until: dt.datetime | None
-) -> Window:
+def _asked_window(source: Source, cursor: dict[str, Any], window: Window) -> Window:
+    """What is asked of the service: the window a person named, else all since the last reading."""
     rule = source.rest.incremental if source.rest else None
-    if since is not None or until is not None:
+    if window != EVERYTHING:
         if rule is None:
             raise ConfigError("reads everything each time; a window needs rest.incremental")
-        return Window(since or rule.initial, until, is_asked=True)
+        return Window(window.since or rule.initial, window.until)
     newest = moment_of(cursor.get("newest"), "UTC")
     if rule is None or newest is None:
         return Window(rule.initial if rule else None, None)
@@ -110,6 +108,7 @@ def _land(
     landing: Path,
     cursor: dict[str, Any],
     number: int,
+    asked: Window,
 ) -> ExtractResult:
     if reading.holds_nothing_beyond(cursor):
         return ExtractResult(source.name, "nothing_new", message="nothing new")
@@ -122,8 +121,9 @@ def _land(
         extracted_at=dt.datetime.now(dt.UTC),
         cursor_before=cursor,
         cursor_after=after,
+        window=window,
         details={
-            "window": {"since": _iso(window.since), "until": _iso(window.until)},
+            "asked": {"since": _iso(asked.since), "until": _iso(asked.until)},
             "pages": reading.n_pages,
             "records": reading.n_records,
             "requests": reading.n_requests,

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,10 +18,11 @@ import duckdb
 import psutil
 
 from carelake.errors import RunFailed
+from carelake.progress import Progress
 from carelake.settings import PROJECT, Context, Home
 from carelake.warehouse.connection import connect, literal, read_pepper, write_lock
 from carelake.warehouse.fingerprint import relation_fingerprint
-from carelake.warehouse.recorded import get_state, set_state
+from carelake.warehouse.recorded import SCHEDULING, TELLING, get_state, set_state
 
 LAYERS = {
     "features": ["path:models/staging", "path:models/intermediate", "path:models/features"],
@@ -30,7 +32,10 @@ LAYERS = {
 FEATURES = {"conversations": "features_conversations", "customers": "features_customers"}
 KEPT_FEATURE_FOLDERS = 3
 RECIPE = "derived_recipe"
-UNSEEN = {"build_threads", "build_memory", "kept_versions", "parquet_month_from", "settle_seconds"}
+UNSEEN = {
+    "build_threads", "build_memory", "kept_versions", "parquet_month_from", "settle_seconds",
+    *TELLING,
+}  # fmt: skip
 """Settings that no model can see."""
 
 
@@ -45,7 +50,9 @@ class BuildResult:
     slowest: list[tuple[str, float]]
 
 
-def build(ctx: Context, layer: str, *, full_refresh: bool = False) -> BuildResult:
+def build(
+    ctx: Context, layer: str, progress: Progress | None = None, *, full_refresh: bool = False
+) -> BuildResult:
     """Run `dbt build` for one layer: 'features' (and all below it) or 'marts'.
 
     Raises:
@@ -62,7 +69,7 @@ def build(ctx: Context, layer: str, *, full_refresh: bool = False) -> BuildResul
         elif layer == "features":
             # the same SQL over the same names: they are there already
             arguments += ["--exclude", "config.materialized:view"]
-        results = _invoke(ctx, arguments)
+        results = _invoke(ctx, arguments, progress)
         _raise_on_failure(ctx, results)
         if layer == "features":
             with connect(ctx.home) as con:
@@ -96,7 +103,10 @@ def _recipe(ctx: Context) -> str:
     Models that remember compare their inputs only; under another recipe they begin anew. DuckDB is
     part of it because its `hash` may differ from version to version.
     """
-    said = (ctx.settings.model_dump_json(exclude=UNSEEN), ctx.sources.model_dump_json())
+    said = (
+        ctx.settings.model_dump_json(exclude=UNSEEN),
+        ctx.sources.model_dump_json(exclude=SCHEDULING),
+    )
     versions = (duckdb.__version__, version("phonenumbers"), version("dbt-duckdb"))
     digest = hashlib.sha256(repr((said, versions)).encode())
     for path in sorted((PROJECT / "dbt_project").rglob("*")):
@@ -121,7 +131,21 @@ def docs(ctx: Context) -> Path:
     return site
 
 
-def _invoke(ctx: Context, arguments: list[str]) -> list[Any]:
+def _counter(progress: Progress) -> Callable[[Any], None]:
+    """Listens to dbt's events and reports how many models and tests are done."""
+    done = 0
+
+    def listen(event: Any) -> None:
+        nonlocal done
+        if event.info.name == "LogStartLine":
+            progress.bar("dbt", done, event.data.total)
+        elif event.info.name == "NodeFinished":
+            done += 1
+
+    return listen
+
+
+def _invoke(ctx: Context, arguments: list[str], progress: Progress | None = None) -> list[Any]:
     os.environ["CARELAKE_WAREHOUSE"] = str(ctx.home.warehouse)
     os.environ["CARELAKE_PEPPER"] = read_pepper(ctx.home)
     # with little memory one model at a time has all of it; DuckDB still works on several threads
@@ -141,9 +165,10 @@ def _invoke(ctx: Context, arguments: list[str]) -> list[Any]:
     # what goes wrong is raised, in one line; the log has the rest
     quiet = ["--quiet", "--no-use-colors", "--log-level", "none", "--log-level-file", "info"]
     project += ["--vars", json.dumps({"satisfied_from": ctx.settings.ml.satisfied_at})]
+    listeners = [_counter(progress)] if progress else []
     loud, logging.raiseExceptions = logging.raiseExceptions, False
     try:
-        outcome = dbtRunner().invoke([*quiet, *arguments, *project])
+        outcome = dbtRunner(callbacks=listeners).invoke([*quiet, *arguments, *project])
     finally:
         # when its log cannot be written, as on a full disk, logging prints a traceback per line
         logging.raiseExceptions = loud

@@ -21,6 +21,12 @@ SCORE_TABLES = {
 }
 
 
+TELLING = {"alerts", "links"}
+"""Settings that change whom to tell and where pages are, and nothing in a table."""
+SCHEDULING: dict[str, Any] = {"sources": {"__all__": {"schedule", "owner", "tags"}}}
+"""Keys of a source that say when it runs and who minds it, and nothing in a table."""
+
+
 def record_scores(con: duckdb.DuckDBPyConnection, files: dict[str, Path]) -> int:
     """Replace the scores of each table by a score file's rows; gives rows written.
 
@@ -155,7 +161,10 @@ def _champions(con: duckdb.DuckDBPyConnection) -> str:
 
 def _marker(ctx: Context, batches: str, champions: str) -> str:
     """Digest of all that a build depends on: batches, models, settings, rules and our own code."""
-    said = (ctx.settings.model_dump_json(), ctx.sources.model_dump_json())
+    said = (
+        ctx.settings.model_dump_json(exclude=TELLING),
+        ctx.sources.model_dump_json(exclude=SCHEDULING),
+    )
     digest = hashlib.sha256(repr((batches, champions, said)).encode())
     own = [ctx.config_dir / "followup.yml", *sorted((ctx.config_dir / "custom").rglob("*"))]
     models = sorted((PROJECT / "dbt_project").rglob("*.sql"))

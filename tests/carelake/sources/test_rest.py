@@ -21,6 +21,7 @@ from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult
 from carelake.sources.connections import find_connection
 from carelake.sources.rest import extract_rest
+from carelake.window import Window
 from tests.carelake.sources.faulty_api import (
     ANSWERS,
     BODIES,
@@ -68,8 +69,14 @@ def a_source(url: str, style: str = "next_link", **more: Any) -> Source:
     )  # fmt: skip
 
 
-def extract(source: Source, landing: Path, **window: Any) -> ExtractResult:
-    return extract_rest(source, landing, landing, sleep=lambda seconds: None, **window)
+def extract(
+    source: Source,
+    landing: Path,
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+) -> ExtractResult:
+    window = Window(since, until)
+    return extract_rest(source, landing, landing, window, sleep=lambda seconds: None)
 
 
 def landed(landing: Path) -> list[dict[str, Any]]:
