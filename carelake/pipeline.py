@@ -26,15 +26,17 @@ def open_context(run_id: str | None = None) -> Context:
     """Home, settings and sources as the environment names them; nothing is touched.
 
     Raises:
-        ConfigError: settings or sources are wrong.
+        ConfigError: settings, sources, rules or what lies in `custom/` are wrong.
     """
     home = Home.from_environment()
     prepare_environment(home)
     sources = SourceList.load(source_list_path(home))
     settings = Settings.load(sources.path.parent / "carelake.yml")
     from carelake.followup.rules import load_rules
+    from carelake.warehouse.company import check_names
 
     load_rules(sources.path.parent)
+    check_names(sources.path.parent)
     return Context(home, settings, sources, run_id or f"manual-{uuid.uuid4().hex[:8]}")
 
 
