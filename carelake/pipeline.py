@@ -73,8 +73,10 @@ def _record(ctx: Context, name: str, started: dt.datetime, result: StepResult) -
     from carelake.warehouse import recorded
     from carelake.warehouse.connection import connect, write_lock
 
-    if name == "extract" or (name in ("load", "has_news") and result.outcome == "nothing_new"):
-        # an extract must not wait for a build; its attempts lie beside the landing zone
+    if name in ("extract", "check_freshness"):
+        # they must not wait for a build; attempts lie beside the landing zone, silence in the ledger
+        return
+    if name in ("load", "has_news") and result.outcome == "nothing_new":
         return
     with write_lock(ctx.home, "record step"), connect(ctx.home) as con:
         row = {
