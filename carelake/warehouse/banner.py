@@ -45,7 +45,7 @@ def holds_back(home: Home) -> bool:
     """Whether readers are told that newer data waits: a build that succeeds ends that."""
     current = current_version(home)
     banner = None if current is None else publication(home, current).get("banner")
-    return bool(banner) and banner.get("kind") != QUIET
+    return banner is not None and banner.get("kind") != QUIET
 
 
 def tell_quiet(ctx: Context, text: str | None) -> int | None:
@@ -64,8 +64,11 @@ def tell_quiet(ctx: Context, text: str | None) -> int | None:
         before = publication(home, current).get("banner")
         if (before["reason"] if before else None) == text:
             return None
-        kind = {"since": now_utc().isoformat(), "reason": text, "kind": QUIET}
-        return _replace(ctx, current, kind if text else None)
+        if text is None:
+            return _replace(ctx, current, None)
+        return _replace(
+            ctx, current, {"since": now_utc().isoformat(), "reason": text, "kind": QUIET}
+        )
 
 
 def raise_banner(ctx: Context, reason: str) -> int | None:

@@ -167,7 +167,7 @@ def _invoke(ctx: Context, arguments: list[str], project: DbtProject) -> list[Any
     places += ["--vars", json.dumps({"satisfied_from": ctx.settings.ml.satisfied_at})]
     loud, logging.raiseExceptions = logging.raiseExceptions, False
     try:
-        manifest = None
+        manifest: Any = None
         if project.has_company:
             parsed = dbtRunner().invoke([*quiet, "parse", *places])
             _raise_exception(ctx, parsed)

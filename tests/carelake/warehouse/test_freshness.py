@@ -150,7 +150,9 @@ def test_status_names_a_quiet_source(
     state = json.loads(capsys.readouterr().out)
     notes = {row["source"]: row["note"] for row in state["sources"]}
     assert notes["shop"].startswith("has brought nothing for 3 d 8 h (block: 3d), since ")
-    assert notes["till"].endswith("; has brought nothing yet") and "no file matches" in notes["till"]
+    assert (
+        notes["till"].endswith("; has brought nothing yet") and "no file matches" in notes["till"]
+    )
     assert notes["desk"] == ""
     assert {one["source"]: one["state"] for one in state["freshness"]} == {
         "shop": "block",
