@@ -281,8 +281,8 @@ def run(sources: Sources = None) -> None:
         say(f"warning: source {name} gave nothing: {why}", err=True)
     trouble = f", {len(failed)} sources gave nothing" if failed else ""
     say(f"done in {seconds:.0f} s{trouble}; {results[-1].summary}")
-    if any(source.freshness for source in ctx.sources.sources):
-        perform(ctx, "check_freshness")  # last, so that the others' marts are out when it fails
+    # last, so that the others' marts are out when one that fell silent fails it
+    pipeline.perform(ctx, "check_freshness", progress(), sources=sources)
 
 
 @app.command()

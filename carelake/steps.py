@@ -281,15 +281,17 @@ def check_freshness(
     Raises:
         RunFailed: a chosen source has been quiet for longer than its `block`.
     """
-    from carelake.warehouse.banner import tell_quiet
+    from carelake.warehouse.banner import quiet_banner, tell_quiet
     from carelake.warehouse.connection import write_lock
     from carelake.warehouse.freshness import banner_text, freshness
 
     moment = now or dt.datetime.now(dt.UTC)
     found = freshness(ctx, moment)
+    text = banner_text(found)
     try:
-        with write_lock(ctx.home, "check freshness", wait_seconds=5, say=progress.say):
-            tell_quiet(ctx, banner_text(found))
+        if text != quiet_banner(ctx.home):
+            with write_lock(ctx.home, "check freshness", wait_seconds=5, say=progress.say):
+                tell_quiet(ctx, text)
     except WriterBusy as busy:
         progress.say(f"readers are told by the next check: {busy}")
     names = {source.name for source in ctx.sources.select(sources)}

@@ -36,16 +36,25 @@ COPIED = frozenset({"marts.duckdb", "publication.json"})
 
 def read_banner(home: Home) -> str | None:
     """The banner readers see now, None when the marts are as new as they can be."""
-    current = current_version(home)
-    banner = None if current is None else publication(home, current).get("banner")
+    banner = _current(home)
     return _text(banner) if banner else None
 
 
 def holds_back(home: Home) -> bool:
     """Whether readers are told that newer data waits: a build that succeeds ends that."""
-    current = current_version(home)
-    banner = None if current is None else publication(home, current).get("banner")
+    banner = _current(home)
     return banner is not None and banner.get("kind") != QUIET
+
+
+def quiet_banner(home: Home) -> str | None:
+    """What readers are told of silent sources now, None when nothing."""
+    banner = _current(home)
+    return banner["reason"] if banner and banner.get("kind") == QUIET else None
+
+
+def _current(home: Home) -> dict[str, str] | None:
+    current = current_version(home)
+    return None if current is None else publication(home, current).get("banner")
 
 
 def tell_quiet(ctx: Context, text: str | None) -> int | None:
@@ -61,8 +70,7 @@ def tell_quiet(ctx: Context, text: str | None) -> int | None:
         current = current_version(home)
         if current is None or hold_reason(home) or holds_back(home):
             return None
-        before = publication(home, current).get("banner")
-        if (before["reason"] if before else None) == text:
+        if quiet_banner(home) == text:
             return None
         if text is None:
             return _replace(ctx, current, None)
