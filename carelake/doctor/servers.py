@@ -76,11 +76,12 @@ def databases(patient: Patient) -> Iterator[Finding]:
     """Whether Airflow's and MLflow's own databases are there and whole, where they are SQLite files."""
     here = patient.home
     mlflow = here.mlflow_dir / "mlflow.db"
-    if here.owns_mlflow and not mlflow.exists() and (models := decided_models(here)):
+    if here.owns_mlflow and (lost := _lost_champions(mlflow, decided_models(here))):
+        how = "has lost" if mlflow.exists() else "is gone, and with it"
         yield fail(
             "databases",
-            f"{mlflow} is gone, and with it the champions {listed(models)}",
-            "restore it from a backup; or carelake train --force trains and decides anew",
+            f"{mlflow} {how} the champion of {listed(lost)}",
+            "put it back from a backup; or carelake train --force trains and decides anew",
         )
     whole = []
     for name, path in (("Airflow", here.airflow / "airflow.db"), ("MLflow", mlflow)):
@@ -97,6 +98,18 @@ def databases(patient: Patient) -> Iterator[Finding]:
             whole.append(name)
     if whole:
         yield ok("databases", f"{' and '.join(whole)} whole")
+
+
+def _lost_champions(mlflow: Path, decided: list[str]) -> list[str]:
+    """Models a decision promoted, and of which MLflow knows no champion."""
+    if not decided or not mlflow.exists():
+        return decided
+    if _fault(mlflow):
+        return []  # told as what it is
+    query = "select name from registered_model_aliases where alias = 'champion'"
+    with _read_only(mlflow) as con:
+        known = {row[0] for row in con.execute(query)}
+    return [name for name in decided if name not in known]
 
 
 def _fault(path: Path) -> str | None:

@@ -324,12 +324,17 @@ def test_databases_that_are_damaged_or_gone_are_told(lake: Context, look: Look) 
     mlflow = lake.home.mlflow_dir / "mlflow.db"
     assert only(look("databases")) == (
         "FAIL",
-        f"{mlflow} is gone, and with it the champions before_survey",
+        f"{mlflow} is gone, and with it the champion of before_survey",
     )
     with sqlite3.connect(mlflow) as con:
+        con.execute("create table registered_model_aliases (name text, alias text)")
+        con.execute("insert into registered_model_aliases values ('before_survey', 'challenger')")
         con.execute(
             "create table runs as with recursive n(i) as (select 1 union all select i + 1 from n limit 9999) select i, 'text' from n"
         )
+        con.commit()
+        assert only(look("databases"))[1] == f"{mlflow} has lost the champion of before_survey"
+        con.execute("update registered_model_aliases set alias = 'champion'")
     con.close()
     assert look("databases") == []
     content = bytearray(mlflow.read_bytes())
