@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from carelake import cli_data, cli_sources
+from carelake import cli_data, cli_doctor, cli_sources
 from carelake.cli_common import perform, progress, ready, say
 
 app = typer.Typer(
@@ -290,6 +290,8 @@ def run(sources: Sources = None) -> None:
         say(f"warning: source {name} gave nothing: {why}", err=True)
     trouble = f", {len(failed)} sources gave nothing" if failed else ""
     say(f"done in {seconds:.0f} s{trouble}; {results[-1].summary}")
+    # last, so that the others' marts are out when one that fell silent fails it
+    pipeline.perform(ctx, "check_freshness", progress(), sources=sources)
 
 
 @app.command()
@@ -309,7 +311,7 @@ def rebuild() -> None:
     typer.echo(f"done in {seconds:.0f} s; {results[-1].summary}")
 
 
-for command in (cli_data.status, cli_data.sql, cli_data.fingerprint):
+for command in (cli_data.status, cli_data.sql, cli_data.fingerprint, cli_doctor.doctor):
     app.command()(command)
 
 

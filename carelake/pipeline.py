@@ -27,7 +27,7 @@ def open_context(run_id: str | None = None) -> Context:
     """Home, settings and sources as the environment names them; nothing is touched.
 
     Raises:
-        ConfigError: settings or sources are wrong.
+        ConfigError: settings, sources, rules or what lies in `custom/` are wrong.
     """
     home = Home.from_environment()
     prepare_environment(home)
@@ -52,8 +52,10 @@ def _scheduled_context(run_id: str | None, progress: Progress) -> Context:
 
 def _checked(home: Home, settings: Settings, sources: SourceList, run_id: str | None) -> Context:
     from carelake.followup.rules import load_rules
+    from carelake.warehouse.company import check_names
 
     load_rules(sources.path.parent)
+    check_names(sources.path.parent)
     return Context(home, settings, sources, run_id or f"manual-{uuid.uuid4().hex[:8]}")
 
 
@@ -90,8 +92,10 @@ def _record(ctx: Context, name: str, started: dt.datetime, result: StepResult) -
     from carelake.warehouse import recorded
     from carelake.warehouse.connection import connect, write_lock
 
-    if name == "extract" or (name in ("load", "has_news") and result.outcome == "nothing_new"):
-        # an extract must not wait for a build; its attempts lie beside the landing zone
+    if name in ("extract", "check_freshness"):
+        # they must not wait for a build; attempts lie beside the landing zone, silence in the ledger
+        return
+    if name in ("load", "has_news") and result.outcome == "nothing_new":
         return
     with write_lock(ctx.home, "record step"), connect(ctx.home) as con:
         row = {

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from carelake.errors import ConfigError
 from carelake.setting_groups.base import Strict, TimeZone
+from carelake.setting_groups.freshness import Freshness
 from carelake.settings import Channel, Home, explain, read_yaml
 from carelake.source_kinds.rest import RestSettings
 
@@ -146,6 +147,10 @@ class Source(Strict):
     channel: Channel | None = Field(default=None, description="Channel of rows that name none")
     region: str | None = Field(default=None, description="ISO country of numbers without a prefix")
     schedule: str | None = Field(default="@daily", description="Cron line or preset of its DAG")
+    # no model can see it: another limit builds nothing anew
+    freshness: Freshness | None = Field(
+        default=None, exclude=True, description="How long it may be quiet; watched only if set"
+    )
     owner: str = Field(default="data-engineering", description="Who is asked when it fails")
     tags: list[str] = Field(default=[], description="Tags of its DAG")
     max_line_bytes: int = Field(

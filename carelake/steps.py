@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from carelake.errors import RunFailed
+from carelake.errors import RunFailed, WriterBusy
 from carelake.progress import Progress
 from carelake.settings import Context
 
@@ -103,14 +103,14 @@ def load(ctx: Context, progress: Progress, sources: list[str] | None = None) -> 
 def has_news(ctx: Context, progress: Progress) -> StepResult:
     """Whether a build would give anything else than what was published last."""
     from carelake.warehouse import recorded
-    from carelake.warehouse.banner import read_banner
+    from carelake.warehouse.banner import holds_back
     from carelake.warehouse.connection import connect, write_lock
     from carelake.warehouse.publish import current_version
 
     with write_lock(ctx.home, "has_news", say=progress.say), connect(ctx.home) as con:
         recorded.record_decisions(con, ctx.home.decisions)
         is_new = recorded.has_news(con, ctx)
-    if is_new or current_version(ctx.home) is None or read_banner(ctx.home):
+    if is_new or current_version(ctx.home) is None or holds_back(ctx.home):
         return StepResult("has_news", "done", summary="there is something to build")
     return StepResult("has_news", "nothing_new", summary="nothing new since the last publication")
 
@@ -280,6 +280,52 @@ def publish(ctx: Context, progress: Progress, *, release: bool = False) -> StepR
     return result
 
 
+def check_freshness(
+    ctx: Context,
+    progress: Progress,
+    sources: list[str] | None = None,
+    *,
+    now: dt.datetime | None = None,
+) -> StepResult:
+    """Hold every source against its limits; readers are told of those past `block`.
+
+    The marts of the other sources go out all the same, so this comes after them.
+
+    Args:
+        sources: whose silence fails this step; all without. Readers are told of all.
+        now: the clock without.
+
+    Raises:
+        RunFailed: a chosen source has been quiet for longer than its `block`.
+    """
+    from carelake.warehouse.banner import quiet_banner, tell_quiet
+    from carelake.warehouse.connection import write_lock
+    from carelake.warehouse.freshness import banner_text, freshness
+
+    moment = now or dt.datetime.now(dt.UTC)
+    found = freshness(ctx, moment)
+    text = banner_text(found)
+    try:
+        if text != quiet_banner(ctx.home):
+            with write_lock(ctx.home, "check freshness", wait_seconds=5, say=progress.say):
+                tell_quiet(ctx, text)
+    except WriterBusy as busy:
+        progress.say(f"readers are told by the next check: {busy}")
+    names = {source.name for source in ctx.sources.select(sources)}
+    chosen = [one for one in found if one.source in names and one.state != "unwatched"]
+    result = StepResult("check_freshness", rows=len(chosen))
+    n_fresh = sum(one.state == "fresh" for one in chosen)
+    result.summary = f"{n_fresh} of {len(chosen)} watched sources are fresh"
+    result.details = {one.source: one.message for one in chosen if one.state == "warn"}
+    blocked = [f"{one.source} {one.message}" for one in chosen if one.state == "block"]
+    if blocked:
+        raise RunFailed(
+            f"freshness: {'; '.join(blocked)}; see whether it still exports to the `path` of "
+            "sources.yml; what the other sources brought is published"
+        )
+    return result
+
+
 def drop_derived(ctx: Context, progress: Progress) -> StepResult:
     """Drop all that dbt built; what is recorded stays, and the build that follows begins anew."""
     from carelake.warehouse.rebuild import drop_derived as drop
@@ -300,5 +346,6 @@ STEPS: dict[str, Callable[..., StepResult]] = {
     "plan_follow_ups": plan_follow_ups,
     "check_marts": lambda ctx, progress: check(ctx, progress, "marts"),
     "publish": publish,
+    "check_freshness": check_freshness,
     "drop_derived": drop_derived,
 }

@@ -58,10 +58,19 @@ for source in source_list().sources:
         },
         tags=sorted({"ingest", source.raw_table, *source.tags}),
     ):
-        step("extract", sources=[source.name], windowed=True) >> step(
+        loaded = step(
             "load",
             sources=[source.name],
             may_skip=True,
             outlet=landing(source.name),
             pool=WRITER_POOL,
         )
+        step("extract", sources=[source.name], windowed=True) >> loaded
+        if source.freshness:
+            # also after a load that was skipped; a verdict, so not tried again
+            loaded >> step(
+                "check_freshness",
+                sources=[source.name],
+                is_gate=True,
+                trigger_rule="none_failed",
+            )

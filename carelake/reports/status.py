@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import duckdb
@@ -10,6 +11,8 @@ from carelake.errors import RunFailed
 from carelake.reports.accounts import ACCOUNT, ACCOUNTS, BATCHES, closes
 from carelake.settings import Context, Home
 from carelake.shown import safe_json, visible
+from carelake.warehouse.connection import now_utc
+from carelake.warehouse.freshness import freshness
 
 
 def read_status(home: Home) -> dict[str, Any]:
@@ -79,6 +82,11 @@ LAST_RUN = """
 def print_status(ctx: Context, *, as_json: bool = False) -> None:
     """Print a home's state as tables, or as JSON."""
     state = read_status(ctx.home)
+    found = freshness(ctx, now_utc())
+    state["freshness"] = [asdict(one) for one in found if one.state != "unwatched"]
+    quiet = {one.source: one.message for one in found if one.message}
+    for row in state["sources"]:
+        row["note"] = "; ".join(filter(None, [row["note"], quiet.pop(row["source"], "")]))
     if as_json:
         print(safe_json(state))
         return
@@ -103,6 +111,8 @@ def print_status(ctx: Context, *, as_json: bool = False) -> None:
         _print("batches held, waiting or decided on by a person", state["batches"])
         if any(batch["state"] == "held" for batch in state["batches"]):
             print("decide with `carelake batch release BATCH` or `carelake batch discard BATCH`")
+    for source, message in quiet.items():
+        print(visible(f"{source} {message}"))
     _print("last run", state["last_run"])
 
 

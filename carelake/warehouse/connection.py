@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,45 @@ def _holder(handle: int) -> str:
     except (ValueError, KeyError):
         pass
     return f"process {owner}, which is none of ours" if owner else "another process"
+
+
+@dataclass(frozen=True)
+class LockState:
+    """The writer's lock as it is now.
+
+    Attributes:
+        pid: of the holder, None when nobody holds it or the kernel does not say who.
+        purpose: what a writer of ours wrote there, '' without. One that is not held and has a
+            purpose was left by a writer that was killed.
+    """
+
+    is_held: bool
+    pid: int | None = None
+    host: str = ""
+    purpose: str = ""
+
+
+def lock_state(home: Home) -> LockState:
+    """Who holds the writer's lock; looks, and does not wait."""
+    try:
+        handle = os.open(home.lock, os.O_RDWR)
+    except OSError:
+        return LockState(is_held=False)
+    try:
+        said: dict[str, Any] = {}
+        with contextlib.suppress(ValueError):
+            said = json.loads(os.pread(handle, 4096, 0))
+        owner = _owner(handle)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = owner or said.get("pid")
+            is_ours = said.get("pid") == pid
+            purpose = str(said.get("purpose", "")) if is_ours else ""
+            return LockState(True, pid, str(said.get("host", "")), purpose)
+        return LockState(False, None, str(said.get("host", "")), str(said.get("purpose", "")))
+    finally:
+        os.close(handle)
 
 
 def _owner(handle: int) -> int | None:

@@ -192,7 +192,7 @@ def _roll_back(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _scratch(ctx: Context) -> Path:
-    ctx.home.scratch.mkdir(parents=True, exist_ok=True)
+    ctx.home.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(dir=ctx.home.scratch))
 
 

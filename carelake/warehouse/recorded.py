@@ -166,7 +166,11 @@ def _marker(ctx: Context, batches: str, champions: str) -> str:
         ctx.sources.model_dump_json(exclude=SCHEDULING),
     )
     digest = hashlib.sha256(repr((batches, champions, said)).encode())
-    own = [ctx.config_dir / "followup.yml", *sorted((ctx.config_dir / "custom").rglob("*"))]
+    custom = ctx.config_dir / "custom"
+    own = [ctx.config_dir / "followup.yml", *sorted(custom.rglob("*"))]
+    # a file that only moved makes another mart
+    places = [str(path.relative_to(custom)) for path in own[1:]]
+    digest.update(repr(places).encode())
     models = sorted((PROJECT / "dbt_project").rglob("*.sql"))
     rules = sorted((PROJECT / "carelake" / "followup").glob("*.*l"))
     for path in [*own, *models, *rules]:

@@ -11,6 +11,9 @@ RAW_TAIL = """
     extracted_at timestamptz, file_name varchar, row_number bigint
 """
 
+DERIVED = ("staging", "intermediate", "features", "marts")
+"""Schemas that dbt alone writes; `raw`, `ops`, `ml` and `care` are recorded."""
+
 EMAIL_COLUMNS = (
     "message_id", "in_reply_to", "references_ids", "from_address", "from_name", "to_addresses",
     "subject", "sent_at", "body_text", "language", "is_auto_reply", "attachments",

@@ -32,6 +32,20 @@ def test_each_source_has_a_dag_with_its_owner_schedule_and_tags(dags: dict[str, 
     assert set(dag.params) == {"since", "until"}
 
 
+def test_a_source_with_a_limit_is_asked_after_its_load_whether_it_fell_silent(
+    dags: dict[str, Any],
+) -> None:
+    assert "check_freshness" not in dags["ingest_shop_support"].task_ids
+    dag = dags["ingest_support_inbox"]
+    assert [task.task_id for task in dag.topological_sort()] == [
+        "extract",
+        "load",
+        "check_freshness",
+    ]
+    # a load with nothing to do is skipped, and just then the question matters
+    assert dag.get_task("check_freshness").trigger_rule == "none_failed"
+
+
 def test_only_load_tells_that_a_source_brought_something(dags: dict[str, Any]) -> None:
     dag = dags["ingest_shop_support"]
     assert dag.get_task("extract").outlets == []

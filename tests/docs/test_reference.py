@@ -23,7 +23,11 @@ from carelake.warehouse.published import read_only
 from docs import make_answers, make_reference
 from tests.conftest import PROJECT, SampleRun
 
-PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+PAGES = [
+    PROJECT / "README.md",
+    PROJECT / "custom" / "README.md",
+    *sorted((PROJECT / "docs").glob("*.md")),
+]
 OPERATORS = {"&&", "||", ";", "|", ">", ">>"}
 
 
