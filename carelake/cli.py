@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from carelake import cli_data
+from carelake import cli_data, cli_keeping
 from carelake.cli_common import perform, progress, ready, say
 
 app = typer.Typer(
@@ -300,7 +300,9 @@ def rebuild() -> None:
     typer.echo(f"done in {seconds:.0f} s; {results[-1].summary}")
 
 
-for command in (cli_data.status, cli_data.sql, cli_data.fingerprint):
+for command in (
+    cli_data.status, cli_data.sql, cli_data.fingerprint, cli_keeping.backup, cli_keeping.restore,
+):  # fmt: skip
     app.command()(command)
 
 

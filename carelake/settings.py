@@ -128,6 +128,11 @@ class Home:
         return self.root / "state"
 
     @property
+    def logs(self) -> Path:
+        """The journal: one line of JSON per command and step."""
+        return self.root / "logs"
+
+    @property
     def scratch(self) -> Path:
         """Files that live as long as one load."""
         return self.root / "tmp"
