@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +35,7 @@ followup_app = typer.Typer(no_args_is_help=True, help="The list of customers to 
 app.add_typer(cli_data.quarantine_app, name="quarantine")
 app.add_typer(cli_data.batch_app, name="batch")
 app.add_typer(followup_app, name="followup")
+app.add_typer(cli_keeping.retention_app, name="retention")
 
 Sources = Annotated[list[str] | None, typer.Argument(help="Names from sources.yml; all without.")]
 
@@ -302,6 +304,7 @@ def rebuild() -> None:
 
 for command in (
     cli_data.status, cli_data.sql, cli_data.fingerprint, cli_keeping.backup, cli_keeping.restore,
+    cli_keeping.tidy,
 ):  # fmt: skip
     app.command()(command)
 
@@ -311,9 +314,14 @@ def main() -> None:
     from carelake.settings import Home
     from carelake.trouble import as_told
 
+    began = time.monotonic()
     try:
         app()
+    except SystemExit as end:  # how typer ends, well or not
+        _note_command(began, 0 if end.code is None else end.code)
+        raise
     except Exception as error:
+        _note_command(began, getattr(error, "exit_code", 1), error)
         told = as_told(error, Home.from_environment(), " ".join(sys.argv[1:2]))
         if told is None:
             line = f"{type(error).__name__}: {_one_line(error)}; {_keep(error)}"
@@ -322,8 +330,34 @@ def main() -> None:
         say(f"carelake: {told}", err=True)
         sys.exit(told.exit_code)
     except KeyboardInterrupt:
+        _note_command(began, 130)
         typer.echo("carelake: stopped; run it again, it goes on where it was", err=True)
         sys.exit(130)
+
+
+def _note_command(began: float, code: object, error: Exception | None = None) -> None:
+    """A line of the journal: which command, never with what it was given."""
+    from carelake import journal
+    from carelake.settings import Home
+
+    home = Home.from_environment()
+    words = sys.argv[1:3]
+    groups = {group.name for group in app.registered_groups}
+    known = groups | {c.name or c.callback.__name__ for c in app.registered_commands if c.callback}
+    if not words or words[0] not in known or not home.warehouse.exists():
+        return
+    name = " ".join(words[: 2 if words[0] in groups else 1])
+    kind, why = (None, None) if error is None else journal.reason(error)
+    journal.write(
+        home,
+        "command",
+        command=name,
+        outcome="done" if code == 0 else "failed",
+        exit_code=code,
+        seconds=round(time.monotonic() - began, 3),
+        error=kind,
+        reason=why,
+    )
 
 
 def _one_line(error: BaseException) -> str:

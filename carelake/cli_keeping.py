@@ -64,9 +64,7 @@ def backup(
 
     shown = progress()
     with shown.step("backup") as note:
-        done = save(
-            ready(), target, with_secrets=not without_secrets, base=base, progress=shown
-        )
+        done = save(ready(), target, with_secrets=not without_secrets, base=base, progress=shown)
         note.text = f"{_mb(done.n_bytes)}; writers waited {done.locked_seconds:.1f} s"
     _print_backup(done)
 
@@ -92,7 +90,9 @@ def _print_about(manifest: BackupManifest) -> None:
         if manifest.version is not None
         else "nothing published yet"
     )
-    typer.echo(f"made {manifest.made_at:%Y-%m-%d %H:%M} UTC by Carelake {manifest.carelake}; {marts}")
+    typer.echo(
+        f"made {manifest.made_at:%Y-%m-%d %H:%M} UTC by Carelake {manifest.carelake}; {marts}"
+    )
     if manifest.mlflow_artifacts is None:
         typer.echo("MLflow's store lies elsewhere (CARELAKE_MLFLOW_URI): save it there")
     if not manifest.holds_pepper:
@@ -128,3 +128,87 @@ def restore(
 
 def _mb(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
+
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, change nothing.")]
+
+
+def tidy(dry_run: DryRun = False) -> None:
+    """Make room: pack old landed files, remove old training runs, Airflow runs and logs.
+
+    Examples:
+
+        carelake tidy --dry-run
+
+        carelake tidy
+    """
+    from carelake.reports.tables import print_rows
+
+    ctx = ready()
+    if dry_run:
+        from carelake.keeping.tidy import tidy as look
+
+        freed = [vars(each) for each in look(ctx, dry_run=True)]
+    else:
+        freed = perform(ctx, "tidy").details["freed"]
+    if not freed:
+        typer.echo("nothing to tidy")
+        return
+    rows = [[f["kind"], f["what"], f"{f['n']:,}", _mb(f["n_bytes"])] for f in freed]
+    size = "up to" if dry_run else "freed"
+    print_rows(["kind", "what", "things", size], rows)
+    if dry_run:
+        typer.echo("nothing was changed; do it with `carelake tidy`")
+
+
+@retention_app.command("apply")
+def retention_apply(dry_run: DryRun = False) -> None:
+    """Remove rows and landed files older than `retention:` in carelake.yml allows.
+
+    Every build leaves them out of the marts already; this removes them from raw tables and landing,
+    and leaves a receipt for each batch.
+
+    Examples:
+
+        carelake retention apply --dry-run
+
+        carelake retention apply
+    """
+    if not dry_run:
+        perform(ready(), "apply_retention")
+        return
+    from carelake import steps
+
+    result = steps.apply_retention(ready(), progress(), dry_run=True)
+    for entity, count in result.details.items():
+        typer.echo(f"{entity}: {count}")
+    typer.echo(result.summary)
+
+
+@retention_app.command("receipts")
+def retention_receipts(
+    limit: Annotated[int, typer.Option(min=1, help="Newest receipts to show.")] = 20,
+) -> None:
+    """Show what was removed, when and by which rule.
+
+    Example:
+
+        carelake retention receipts
+    """
+    import duckdb
+
+    from carelake.errors import RunFailed
+    from carelake.reports.tables import print_query
+
+    home = ready().home
+    if not home.ops.exists():
+        raise RunFailed(f"{home.ops}: nothing ran yet; run `carelake run`")
+    with duckdb.connect(str(home.ops), read_only=True) as con:
+        con.execute("set TimeZone = 'UTC'")
+        print_query(
+            con,
+            "select strftime(applied_at, '%Y-%m-%d %H:%M') as applied, entity, keep_days, "
+            "strftime(keep_from, '%Y-%m-%d %H:%M') as kept_from, batch_id, n_rows, n_rejects, "
+            f"n_files, n_bytes from retention order by applied_at desc, entity, batch_id, n_files limit {limit}",
+            "table",
+        )

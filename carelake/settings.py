@@ -19,6 +19,7 @@ from carelake import strict_yaml
 from carelake.errors import ConfigError
 from carelake.setting_groups.base import Strict, TimeZone
 from carelake.setting_groups.company import ModelSettings, OwnIdentities
+from carelake.setting_groups.keeping import RETENTION, Keeping, Retention
 from carelake.shown import one_line
 
 if TYPE_CHECKING:
@@ -218,6 +219,8 @@ class Settings(Strict):
     )
     random_seed: int = Field(default=20240601, description="Seed of every random choice")
     ml: ModelSettings = ModelSettings()
+    retention: Retention = RETENTION
+    keeping: Keeping = Keeping()
 
     @field_validator("business_hours")
     @classmethod

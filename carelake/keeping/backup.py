@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 import carelake
-from carelake.errors import ConfigError, RunFailed
+from carelake.errors import ConfigError
 from carelake.keeping import backup_format
 from carelake.keeping.backup_format import BackupManifest, Entry, PepperCheck, digest_of
 from carelake.keeping.lock import keeping_lock
@@ -25,6 +25,7 @@ from carelake.landing import MANIFEST as BATCH_MANIFEST
 from carelake.landing import manifests
 from carelake.progress import Progress
 from carelake.settings import Context, Home
+from carelake.trouble import FULL
 from carelake.warehouse.connection import (
     connect,
     create_file,
@@ -86,38 +87,57 @@ def backup(
     progress = progress or Progress(quiet=True)
     target = target.expanduser().resolve()
     _require_free(ctx.home, target, base)
-    draft, links = target.with_name(target.name + ".part"), ctx.home.root / "backup.part"
-    packed = draft.with_name(draft.name + ".file")
+    draft = target.with_name(target.name + ".part")
+    places = (draft, ctx.home.root / "backup.part", draft.with_name(draft.name + ".file"))
+    full = ""
     with keeping_lock(ctx.home, "backup"):
         try:
-            for left in (draft, links, packed):  # by a backup that was killed
-                _remove(left)
-            draft.mkdir(mode=0o700)
-            with write_lock(ctx.home, "backup", say=progress.say, poll_seconds=0.01):
-                began = now_utc()
-                parts, manifest = _snapshot(ctx, draft, links, with_secrets=with_secrets)
-                locked = (now_utc() - began).total_seconds()
-            progress.update("backup: copying what does not change")
-            manifest.recorded = _recorded_fingerprints(draft / "warehouse.duckdb")
-            manifest.damaged = _damaged_landing(ctx.home, parts)
-
-            def finish(entries: dict[str, Entry]) -> BackupManifest:
-                manifest.files = dict(sorted(entries.items()))
-                return manifest
-
-            if backup_format.is_packed(target):
-                backup_format.pack(parts, packed, finish)
-                packed.rename(target)
-                size = target.stat().st_size
-            else:
-                finish(_fill(draft, parts, base))
-                _write(draft / backup_format.MANIFEST, manifest.sealed())
-                draft.rename(target)
-                size = sum(entry.n_bytes for entry in manifest.files.values())
-            _sync(target.parent)
+            return _write_backup(ctx, target, places, progress, with_secrets, base)
+        except (OSError, duckdb.Error, sqlite3.Error) as error:
+            full = next((text for text in FULL if text in str(error)), "")
+            if not full:
+                raise
         finally:
-            for left in (draft, links, packed):
+            for left in places:
                 _remove(left)
+    # outside of the handler: this is about the backup's disk, not about the home's
+    raise RunFailed(f"{target}: the disk there is full; nothing is left of it, make room for it")
+
+
+def _write_backup(
+    ctx: Context,
+    target: Path,
+    places: tuple[Path, Path, Path],
+    progress: Progress,
+    with_secrets: bool,
+    base: Path | None,
+) -> BackupResult:
+    draft, links, packed = places
+    for left in places:  # by a backup that was killed
+        _remove(left)
+    draft.mkdir(mode=0o700)
+    with write_lock(ctx.home, "backup", say=progress.say, poll_seconds=0.01):
+        began = now_utc()
+        parts, manifest = _snapshot(ctx, draft, links, with_secrets=with_secrets)
+        locked = (now_utc() - began).total_seconds()
+    progress.update("backup: copying what does not change")
+    manifest.recorded = _recorded_fingerprints(draft / "warehouse.duckdb")
+    manifest.damaged = _damaged_landing(ctx.home, parts)
+
+    def finish(entries: dict[str, Entry]) -> BackupManifest:
+        manifest.files = dict(sorted(entries.items()))
+        return manifest
+
+    if backup_format.is_packed(target):
+        backup_format.pack(parts, packed, finish)
+        packed.rename(target)
+        size = target.stat().st_size
+    else:
+        finish(_fill(draft, parts, base))
+        _write(draft / backup_format.MANIFEST, manifest.sealed())
+        draft.rename(target)
+        size = sum(entry.n_bytes for entry in manifest.files.values())
+    _sync(target.parent)
     return BackupResult(target, manifest, size, locked)
 
 
@@ -164,7 +184,9 @@ def _snapshot(
     for batch in manifests(home.landing):
         folder = batch.folder(home.landing)
         names = [BATCH_MANIFEST, *(file.stored for file in batch.files if file.stored)]
-        parts |= {f"landing/{batch.source}/{batch.batch_id}/{name}": folder / name for name in names}
+        parts |= {
+            f"landing/{batch.source}/{batch.batch_id}/{name}": folder / name for name in names
+        }
     if home.owns_mlflow:
         artifacts = home.mlflow_artifacts
         parts |= {
@@ -228,7 +250,9 @@ def _copy_sqlite(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     target.touch(mode=0o600)
     with (
-        contextlib.closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=60)) as old,
+        contextlib.closing(
+            sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=60)
+        ) as old,
         contextlib.closing(sqlite3.connect(target)) as new,
     ):
         old.backup(new)
@@ -301,7 +325,7 @@ def recorded_fingerprints(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str,
 
 def _damaged_landing(home: Home, parts: dict[str, Path]) -> list[str]:
     """Landed files that are not what was extracted: they go in as they are, and are named."""
-    found = []
+    found: list[str] = []
     for batch in manifests(home.landing):
         if f"landing/{batch.source}/{batch.batch_id}/{BATCH_MANIFEST}" not in parts:
             continue

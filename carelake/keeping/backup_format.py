@@ -102,9 +102,7 @@ class BackupManifest(BaseModel):
                 raise ValueError("its seal is broken")
             return cls.model_validate(content)
         except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
-            raise RunFailed(
-                f"{where}: {MANIFEST} is damaged; take another backup"
-            ) from error
+            raise RunFailed(f"{where}: {MANIFEST} is damaged; take another backup") from error
 
 
 def _seal(content: dict[str, Any]) -> str:

@@ -26,9 +26,7 @@ def keeping_lock(home: Home, purpose: str) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.pread(handle, 200, 0).decode(errors="replace") or "another keeper"
-            raise WriterBusy(
-                f"{path}: held by {holder}; try again when it is done"
-            ) from error
+            raise WriterBusy(f"{path}: held by {holder}; try again when it is done") from error
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"`{purpose}` (process {os.getpid()})".encode(), 0)
         yield

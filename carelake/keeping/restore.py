@@ -147,7 +147,9 @@ def _require_same(backup: Path, manifest: BackupManifest, new: Home) -> None:
     if manifest.version is not None:
         marts = published_fingerprint(new)
         differing += [
-            f"marts.{name}" for name, said in manifest.fingerprint.items() if marts.get(name) != said
+            f"marts.{name}"
+            for name, said in manifest.fingerprint.items()
+            if marts.get(name) != said
         ]
     if differing:
         raise RunFailed(
@@ -159,9 +161,7 @@ def _require_same(backup: Path, manifest: BackupManifest, new: Home) -> None:
 def _forget_build(warehouse: Path) -> None:
     """What dbt built did not travel, so the next run has something to build."""
     with contextlib.closing(duckdb.connect(str(warehouse))) as con:
-        con.execute(
-            f"update ops.state set value = '' where key in ('built_marker', '{RECIPE}')"
-        )
+        con.execute(f"update ops.state set value = '' where key in ('built_marker', '{RECIPE}')")
 
 
 def _move_in(draft: Path, home: Home) -> None:
