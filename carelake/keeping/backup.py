@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 import carelake
-from carelake.errors import ConfigError
+from carelake.errors import ConfigError, RunFailed
 from carelake.keeping import backup_format
 from carelake.keeping.backup_format import BackupManifest, Entry, PepperCheck, digest_of
 from carelake.keeping.lock import keeping_lock
@@ -222,7 +222,9 @@ def copy_recorded(home: Home, target: Path) -> int:
     """
     create_file(target)
     with contextlib.closing(duckdb.connect(str(target))) as new:
+        new.execute("begin")  # one sync of the disk instead of one per table
         create_recorded_tables(new)
+        new.execute("commit")
     with connect(home) as con:
         con.execute(f"attach {literal(str(target))} as kept")
         schemas = ", ".join(map(literal, RECORDED))
@@ -230,6 +232,7 @@ def copy_recorded(home: Home, target: Path) -> int:
             "select schema_name, table_name, database_name = 'kept' from duckdb_tables() "
             f"where schema_name in ({schemas}) and not temporary order by all"
         ).fetchall()
+        con.execute("begin")
         known = {(schema, name) for schema, name, is_kept in tables if is_kept}
         for schema, name, is_kept in tables:
             table = f"{ident(schema)}.{ident(name)}"
@@ -239,6 +242,7 @@ def copy_recorded(home: Home, target: Path) -> int:
                 con.execute(f"insert into kept.{table} by name from warehouse.{table}")
             else:  # a company's own
                 con.execute(f"create table kept.{table} as from warehouse.{table}")
+        con.execute("commit")
         con.execute("detach kept")
         return schema_version(con) or 0
 

@@ -26,6 +26,10 @@ PACKED = ".tar.zst"
 CHUNK = 1 << 20
 
 
+class Damaged(RunFailed):
+    """A backup is not what was written."""
+
+
 class Entry(BaseModel):
     """One file of a backup."""
 
@@ -87,7 +91,7 @@ class BackupManifest(BaseModel):
         """Read what `sealed` wrote.
 
         Raises:
-            RunFailed: it was changed.
+            Damaged: it was changed.
             ConfigError: a newer Carelake wrote it.
         """
         try:
@@ -102,7 +106,7 @@ class BackupManifest(BaseModel):
                 raise ValueError("its seal is broken")
             return cls.model_validate(content)
         except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
-            raise RunFailed(f"{where}: {MANIFEST} is damaged; take another backup") from error
+            raise Damaged(f"{where}: {MANIFEST} is damaged; take another backup") from error
 
 
 def _seal(content: dict[str, Any]) -> str:
@@ -174,6 +178,27 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
 
 
 # -- reading ---------------------------------------------------------------------------------------
+class _Guarded:
+    """A packed file whose damage is told by its name, wherever it is read."""
+
+    def __init__(self, reader: Any, backup: Path, name: str) -> None:
+        self._reader, self._backup, self._name = reader, backup, name
+
+    def read(self, size: int = -1) -> bytes:
+        with _told(self._backup, self._name):
+            return cast(bytes, self._reader.read(size))
+
+
+@contextmanager
+def _told(backup: Path, name: str) -> Iterator[None]:
+    import zstandard
+
+    try:
+        yield
+    except (zstandard.ZstdError, tarfile.TarError, EOFError) as error:
+        raise Damaged(f"{backup}: cannot be read beyond {name}; take another backup") from error
+
+
 @contextmanager
 def _tar(path: Path) -> Iterator[tarfile.TarFile]:
     import zstandard
@@ -184,10 +209,6 @@ def _tar(path: Path) -> Iterator[tarfile.TarFile]:
         tarfile.open(fileobj=packed, mode="r|") as tar,
     ):
         yield tar
-
-
-class Damaged(RunFailed):
-    """A backup is not what was written."""
 
 
 def read_files(path: Path) -> Iterator[tuple[str, BinaryIO]]:
@@ -202,18 +223,17 @@ def read_files(path: Path) -> Iterator[tuple[str, BinaryIO]]:
     if path.is_dir():
         yield from _read_folder(path)
         return
-    import zstandard
-
     name = "its beginning"
-    try:
-        with _tar(path) as tar:
-            for member in tar:
-                name = member.name
-                reader = tar.extractfile(member)
-                if reader is not None:
-                    yield name, cast(BinaryIO, reader)
-    except (zstandard.ZstdError, tarfile.TarError, EOFError) as error:
-        raise Damaged(f"{path}: cannot be read beyond {name}; take another backup") from error
+    with _told(path, name), _tar(path) as tar:
+        while True:
+            with _told(path, name):
+                member = tar.next()
+            if member is None:
+                return
+            name = member.name
+            reader = tar.extractfile(member)
+            if reader is not None:
+                yield name, cast(BinaryIO, _Guarded(reader, path, name))
 
 
 def _read_folder(path: Path) -> Iterator[tuple[str, BinaryIO]]:

@@ -124,7 +124,7 @@ def replay(ctx: Context, batches: list[str] | None = None) -> list[BatchResult]:
             them; without, every batch that has quarantined records or is held.
 
     Raises:
-        ConfigError: a batch that was never loaded, or whose bytes retention removed.
+        ConfigError: a batch that was never loaded, or of which retention removed rows.
     """
     by_name = {source.name: source for source in ctx.sources.sources}
     with (
@@ -133,7 +133,11 @@ def replay(ctx: Context, batches: list[str] | None = None) -> list[BatchResult]:
     ):
         record_configuration(con, ctx)
         landed = {m.batch_id: m for m in manifests(ctx.home.landing)}
-        expired = {b for b, m in landed.items() if any(f.stored is None for f in m.files)}
+        # an older version would come back in the place of a correction or deletion that is gone
+        expired = {
+            row[0]
+            for row in con.execute("select batch_id from ops.ledger where n_expired > 0").fetchall()
+        }
         wanted = batches or [b for b in _with_quarantine(con) if b not in expired]
         for batch_id in wanted:
             if batch_id not in landed:
@@ -141,7 +145,8 @@ def replay(ctx: Context, batches: list[str] | None = None) -> list[BatchResult]:
         for batch_id in batches or ():
             if batch_id in expired:
                 raise ConfigError(
-                    f"batch '{batch_id}': retention removed its files; what is left of it stays"
+                    f"batch '{batch_id}': retention removed rows of it, so it cannot be loaded again; "
+                    "what is left of it stays as it is"
                 )
             landed[batch_id] = reseal(ctx.home.landing, landed[batch_id])
         # the stored dialect came from the file that is read again: it is found anew

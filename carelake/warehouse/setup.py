@@ -40,8 +40,10 @@ def initialise(ctx: Context) -> bool:
             create_file(home.warehouse)
             home.warehouse.chmod(0o600)
         with connect(home) as con:
+            con.execute("begin")
             create_recorded_tables(con)
             stamp(con)
+            con.execute("commit")
             record_configuration(con, ctx)
     remember_sources(home, ctx.sources.path)
     return is_new
