@@ -15,6 +15,7 @@ from carelake.errors import ConfigError, RunFailed
 from carelake.keeping import backup_format
 from carelake.keeping.backup import recorded_fingerprints
 from carelake.keeping.backup_format import BackupManifest, Damaged, Entry, compare, digest_of
+from carelake.landing import MANIFEST as BATCH_MANIFEST
 from carelake.settings import Home
 from carelake.warehouse.build import RECIPE
 from carelake.warehouse.connection import read_pepper
@@ -106,7 +107,10 @@ def _unpack(backup: Path, draft: Path) -> BackupManifest:
             raise Damaged(f"{backup}: names a file outside of it ({name}); do not use it")
         target = draft / path
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        # landed files are read-only, as extract left them
+        is_landed = name.startswith("landing/") and path.name != BATCH_MANIFEST
+        mode = 0o440 if is_landed else 0o600
+        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(handle, "wb") as writer:
             found[name] = digest_of(reader, writer)
     return compare(backup, found, text)

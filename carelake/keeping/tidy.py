@@ -31,6 +31,8 @@ from carelake.warehouse.connection import tell, write_lock
 DAY = 86_400.0
 DENSE = frozenset({".gz", ".zst", ".xlsx", ".parquet", ".zip"})
 """Files that are packed by themselves."""
+SMALL = 4096
+"""Bytes that a file system gives a file anyway: to pack one of that size frees nothing."""
 WORTH_IT = 0.9
 """A packed form larger than this share of the file is not kept."""
 KEPT_SCORES = 3
@@ -113,7 +115,7 @@ def _is_packable(folder: Path, file: LandedFile) -> bool:
     if file.is_packed or file.stored is None or Path(file.landed).suffix.lower() in DENSE:
         return False
     # where packing was tried and did not help, the folder remembers by an empty file
-    return file.n_bytes > 0 and not (folder / f".{file.landed}.dense").exists()
+    return file.n_bytes > SMALL and not (folder / f".{file.landed}.dense").exists()
 
 
 def _pack_batch(
