@@ -37,6 +37,7 @@ WORTH_IT = 0.9
 """A packed form larger than this share of the file is not kept."""
 KEPT_SCORES = 3
 LARGEST_ERROR_LOG = 1_000_000
+LARGEST_SERVER_LOG = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def tidy(ctx: Context, *, dry_run: bool = False, say: Callable[[str], None] = te
                 _logs(home, keeping.log_days),
                 dry_run,
             ),
+            _cut_logs(home, dry_run=dry_run),
             forget_runs(home, keeping.rejected_runs, dry_run=dry_run),
             *forget_airflow(home, keeping.airflow_days, dry_run=dry_run, say=say),
         ]
@@ -174,6 +176,27 @@ def _logs(home: Home, days: int) -> Iterator[Path]:
     errors = home.root / "error.log"
     if errors.exists() and (_age(errors) > days * DAY or errors.stat().st_size > LARGEST_ERROR_LOG):
         yield errors
+
+
+def _cut_logs(home: Home, *, dry_run: bool) -> Freed:
+    """Put a server's full log aside, in the place of the one put aside before, and empty it.
+
+    The server writes on: it was started with a log that it appends to.
+    """
+    count = size = 0
+    for path in sorted((home.state / "logs").glob("*.log")):
+        full = path.stat().st_size
+        if full <= LARGEST_SERVER_LOG:
+            continue
+        aside = path.with_name(path.name + ".1")
+        count, size = count + 1, size + (aside.stat().st_size if aside.exists() else 0)
+        if not dry_run:
+            shutil.copyfile(path, aside)
+            aside.chmod(0o600)
+            os.truncate(path, 0)
+    return Freed(
+        "logs", f"of servers, more than {LARGEST_SERVER_LOG // 10**6} MB, begun anew", count, size
+    )
 
 
 def _age(path: Path) -> float:

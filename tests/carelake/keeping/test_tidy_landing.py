@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,3 +102,41 @@ def test_a_killed_packing_is_finished_by_the_next(ctx: Context) -> None:
     (freed,) = tidy.tidy(ctx)
     assert freed.n == 1 and not (folder / manifest.files[0].landed).exists()
     assert sha256_of(folder / str(batch(ctx).files[0].stored))
+
+
+def test_a_servers_full_log_is_cut_while_it_is_written(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tidy.tidy(ctx)
+    monkeypatch.setattr(tidy, "LARGEST_SERVER_LOG", 1000)
+    log = ctx.home.state / "logs" / "scheduler.log"
+    log.parent.mkdir()
+    with log.open("a") as server:
+        for round_ in range(3):
+            print("x" * 2000, file=server, flush=True)
+            assert [each.n for each in tidy.tidy(ctx)] == [1]
+            print(f"round {round_}", file=server, flush=True)
+            assert log.read_text() == f"round {round_}\n"
+    assert sum(path.stat().st_size for path in log.parent.iterdir()) < 2100
+    assert tidy.tidy(ctx) == []
+
+
+def test_drafts_and_logs_go_when_they_are_old_and_not_before(ctx: Context) -> None:
+    tidy.tidy(ctx)
+    old, young = time.time() - 40 * 86_400, time.time()
+    home = ctx.home
+    for name in ("a", "b", "c", "d"):
+        (home.scores / name).mkdir(parents=True)
+        os.utime(home.scores / name, (young + ord(name),) * 2)
+    for folder, name in (
+        (home.dbt / "logs", "dbt.log"), (home.features, "x.part"), (home.logs, "carelake.jsonl.1"),
+    ):  # fmt: skip
+        for age, prefix in ((old, ""), (young, "new-")):
+            path = folder / (prefix + name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("x")
+            os.utime(path, (age, age))
+    freed = {each.kind: each.n for each in tidy.tidy(ctx)}
+    assert freed == {"scores": 1, "leftovers": 1, "logs": 2}
+    assert not (home.scores / "a").exists() and (home.dbt / "logs" / "new-dbt.log").exists()
+    assert (home.features / "new-x.part").exists() and not (home.features / "x.part").exists()

@@ -106,7 +106,7 @@ def test_the_marts_of_an_old_home_come_out_as_they_were(old_home: Home) -> None:
         "CARELAKE_HOME": str(old_home.root),
         "CARELAKE_SOURCES": str(old_home.root / "configuration" / "sources.yml"),
     }
-    carelake("run", env=env, timeout=900)
+    carelake("run", env=env, timeout=1800)
     with read_only(old_home) as con:
         for path in sorted((old_home.root / "marts").glob("*.parquet")):
             mart = path.stem
