@@ -71,13 +71,17 @@ def perform(ctx: Context, name: str, progress: Progress, **options: Any) -> Step
         result = STEPS[name](ctx, progress, **options)
         result.seconds = round(time.monotonic() - began, 2)
         _record(ctx, name, started, result)
-    except WriterBusy:  # what it could not have, it cannot write in
+        _tell_keepers(ctx, result)
+    except WriterBusy as error:  # what it could not have, it cannot write in
+        waited = StepResult(name, "failed", seconds=time.monotonic() - began)
+        _tell_keepers(ctx, waited, error=error)
         raise
     except Exception as error:
         told = as_told(error, ctx.home, name)
         failed = StepResult(name, "failed", seconds=time.monotonic() - began)
         failed.summary = str(told or f"{type(error).__name__}: {error}")
         # what ended the step may keep us from writing that down: the step's error is the news
+        _tell_keepers(ctx, failed, error=told or error)
         with contextlib.suppress(Exception):
             _record(ctx, name, started, failed)
             if name in BUILD_STEPS and told is not None:
@@ -95,7 +99,8 @@ def _record(ctx: Context, name: str, started: dt.datetime, result: StepResult) -
     if name in ("extract", "check_freshness"):
         # they must not wait for a build; attempts lie beside the landing zone, silence in the ledger
         return
-    if name in ("load", "has_news") and result.outcome == "nothing_new":
+    seldom = ("load", "has_news", "apply_retention", "tidy")
+    if name in seldom and result.outcome == "nothing_new":
         return
     with write_lock(ctx.home, "record step"), connect(ctx.home) as con:
         row = {
@@ -108,8 +113,32 @@ def _record(ctx: Context, name: str, started: dt.datetime, result: StepResult) -
             "detail": result.summary,
         }
         recorded.record_step(con, row)
-        if name in ("publish", "load") or result.outcome == "failed":
+        if name in ("publish", "load", "apply_retention") or result.outcome == "failed":
             recorded.write_ops(con, ctx.home)
+
+
+def _tell_keepers(ctx: Context, result: StepResult, error: Exception | None = None) -> None:
+    """Into the journal and the metrics: what no reader of the marts needs, and an operator does."""
+    from carelake import journal
+    from carelake.keeping import metrics
+
+    kind, why = (None, None) if error is None else journal.reason(error)
+    for part in result.parts:
+        journal.write(ctx.home, run_id=ctx.run_id, step=result.step, **part)
+    journal.write(
+        ctx.home,
+        "step",
+        run_id=ctx.run_id,
+        step=result.step,
+        outcome=result.outcome,
+        rows=result.rows,
+        seconds=round(result.seconds, 3),
+        error=kind,
+        reason=why,
+    )
+    with contextlib.suppress(Exception):  # a figure that cannot be told is no fault of the step
+        now = dt.datetime.now(dt.UTC)
+        metrics.note_step(ctx.home, result.step, result.outcome, result.rows, result.seconds, now)
 
 
 def _tell_readers(ctx: Context, progress: Progress, name: str, error: CarelakeError) -> None:
@@ -142,8 +171,10 @@ def run_step(
     result = perform(_scheduled_context(run_id, progress), name, progress, **options)
     if name == "extract" and result.details.get("failed"):
         raise RunFailed("; ".join(f"{k}: {v}" for k, v in result.details["failed"].items()))
+    said = asdict(result)
+    del said["parts"]  # the journal has them; of a thousand batches they would fill an XCom
     return {
-        **asdict(result),
+        **said,
         **({"promoted": result.details["promoted"]} if name == "train" else {}),
     }
 

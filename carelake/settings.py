@@ -22,6 +22,7 @@ from carelake.errors import ConfigError
 from carelake.setting_groups.alerts import Alerts
 from carelake.setting_groups.base import Strict, TimeZone
 from carelake.setting_groups.company import ModelSettings, OwnIdentities
+from carelake.setting_groups.keeping import RETENTION, Keeping, Retention
 from carelake.setting_groups.links import Links
 from carelake.shown import one_line
 
@@ -132,6 +133,11 @@ class Home:
         return self.root / "state"
 
     @property
+    def logs(self) -> Path:
+        """The journal: one line of JSON per command and step."""
+        return self.root / "logs"
+
+    @property
     def scratch(self) -> Path:
         """Files that live as long as one load."""
         return self.root / "tmp"
@@ -219,6 +225,8 @@ class Settings(Strict):
     ml: ModelSettings = ModelSettings()
     alerts: Alerts = Alerts()
     links: Links = Links()
+    retention: Retention = RETENTION
+    keeping: Keeping = Keeping()
 
     @field_validator("business_hours")
     @classmethod

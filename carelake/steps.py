@@ -20,7 +20,8 @@ from carelake.settings import Context
 class StepResult:
     """What a step did; small enough to be read in a user interface.
 
-    `outcome` is 'done', 'nothing_new' or 'failed'; `summary` is one line.
+    `outcome` is 'done', 'nothing_new' or 'failed'; `summary` is one line; `parts` are lines of the
+    journal about its sources and batches.
     """
 
     step: str
@@ -29,6 +30,7 @@ class StepResult:
     seconds: float = 0.0
     summary: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+    parts: list[dict[str, Any]] = field(default_factory=list)
 
 
 def extract(
@@ -57,6 +59,7 @@ def extract(
         found = extract_source(source, ctx.config_dir, ctx.home.landing, window)
         _note_attempt(ctx, asdict(found))
         result.rows += found.n_files
+        result.parts += _extracted(asdict(found))
         result.details[source.name] = found.message
         if found.outcome == "failed":
             failed[source.name] = found.message
@@ -66,6 +69,14 @@ def extract(
     result.summary = landed + "".join(f"; {name}: {why}" for name, why in failed.items())
     result.details["failed"] = failed
     return result
+
+
+def _extracted(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the journal says of one source's extract: the attempt, and each batch it brought."""
+    about = {"source": found["source"], "outcome": found["outcome"]}
+    said = {"files": found["n_files"], "bytes": found["n_bytes"]}
+    batches = [{"event": "batch", "batch": batch, **about} for batch in found["batches"]]
+    return [{"event": "source", **about, **said}, *batches]
 
 
 def _note_attempt(ctx: Context, attempt: dict[str, Any]) -> None:
@@ -89,6 +100,16 @@ def load(ctx: Context, progress: Progress, sources: list[str] | None = None) -> 
         f"{len(batches)} batches, {raw:,} rows, {rejects:,} rejects" if batches else "nothing new"
     )
     for batch in batches:
+        result.parts.append(
+            {
+                "event": "batch",
+                "source": batch.source,
+                "batch": batch.batch_id,
+                "outcome": "held" if batch.held_reason else "loaded",
+                "rows": batch.n_raw,
+                "rejects": batch.n_rejects,
+            }
+        )
         notes = f"{batch.n_raw:,} rows, {batch.n_rejects:,} rejects"
         if batch.missing:
             notes += f"; columns missing: {', '.join(batch.missing)}"
@@ -334,6 +355,38 @@ def drop_derived(ctx: Context, progress: Progress) -> StepResult:
     return StepResult("drop_derived", rows=n_tables, summary=f"{n_tables} tables dropped")
 
 
+def apply_retention(ctx: Context, progress: Progress, *, dry_run: bool = False) -> StepResult:
+    """Remove what the build left out for its age, from raw and from the landing zone."""
+    from carelake.keeping.retention import apply
+
+    removed = apply(ctx, dry_run=dry_run, say=progress.say)
+    result = StepResult("apply_retention", rows=removed.n_rows)
+    if not ctx.settings.retention:
+        result.outcome, result.summary = "nothing_new", "no limits: everything is kept"
+        return result
+    if not (removed.n_rows or removed.n_rejects or removed.n_files):
+        result.outcome = "nothing_new"
+    result.summary = (
+        f"{removed.n_rows:,} rows, texts of {removed.n_rejects:,} rejects, {removed.n_files:,} landed "
+        f"files ({removed.n_bytes / 1e6:,.1f} MB) {'would go' if dry_run else 'removed'}"
+    )
+    result.details = {name: f"{count:,} rows" for name, count in removed.by_entity.items()}
+    return result
+
+
+def tidy(ctx: Context, progress: Progress, *, dry_run: bool = False) -> StepResult:
+    """Make room: pack old landed files, forget old runs, logs and leftovers."""
+    from carelake.keeping.tidy import tidy as make_room
+
+    freed = make_room(ctx, dry_run=dry_run, say=progress.say)
+    count, size = sum(each.n for each in freed), sum(each.n_bytes for each in freed)
+    result = StepResult("tidy", "done" if count else "nothing_new", rows=count)
+    result.summary = f"{size / 1e6:,.1f} MB {'would be' if dry_run else ''} freed, {count:,} things"
+    result.summary = result.summary.replace("  ", " ")
+    result.details["freed"] = [asdict(each) for each in freed]
+    return result
+
+
 STEPS: dict[str, Callable[..., StepResult]] = {
     "extract": extract,
     "load": load,
@@ -348,4 +401,6 @@ STEPS: dict[str, Callable[..., StepResult]] = {
     "publish": publish,
     "check_freshness": check_freshness,
     "drop_derived": drop_derived,
+    "apply_retention": apply_retention,
+    "tidy": tidy,
 }

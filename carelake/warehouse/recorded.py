@@ -185,7 +185,7 @@ def write_ops(con: duckdb.DuckDBPyConnection, home: Home) -> None:
     draft.unlink(missing_ok=True)
     con.execute(f"attach {literal(str(draft))} as ops_out")
     try:
-        for table in ("ledger", "batch_files", "steps", "check_results", "state"):
+        for table in ("ledger", "batch_files", "steps", "check_results", "retention", "state"):
             con.execute(f"create table ops_out.{table} as from ops.{table}")
         if has_table(con, "marts", "source_runs"):
             con.execute("create table ops_out.source_runs as from marts.source_runs")

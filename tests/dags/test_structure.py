@@ -77,6 +77,12 @@ def test_only_a_promotion_tells_about_the_champion(dags: dict[str, Any]) -> None
     assert [asset.name for asset in dag.get_task("promote").outlets] == ["champion"]
 
 
+def test_housekeeping_removes_before_it_tidies_once_a_week(dags: dict[str, Any]) -> None:
+    dag = dags["housekeeping"]
+    assert [task.task_id for task in dag.topological_sort()] == ["apply_retention", "tidy"]
+    assert dag.schedule == "0 4 * * 0"
+
+
 class FakeTask:
     """The running task instance: takes XComs, and says which ingests are under way."""
 
