@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from carelake import cli_data, cli_doctor, cli_keeping, cli_sources
+from carelake import cli_data, cli_doctor, cli_keeping, cli_share, cli_sources
 from carelake.cli_common import perform, progress, ready, say
 
 app = typer.Typer(
@@ -292,8 +292,11 @@ def run(sources: Sources = None) -> None:
         say(f"warning: source {name} gave nothing: {why}", err=True)
     trouble = f", {len(failed)} sources gave nothing" if failed else ""
     say(f"done in {seconds:.0f} s{trouble}; {results[-1].summary}")
+    is_shared = not cli_share.tell_failed(results[-1])
     # last, so that the others' marts are out when one that fell silent fails it
     pipeline.perform(ctx, "check_freshness", progress(), sources=sources)
+    if not is_shared:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -311,11 +314,13 @@ def rebuild() -> None:
     results = pipeline.run_all(ready(), progress(), anew=True)
     seconds = sum(result.seconds for result in results)
     typer.echo(f"done in {seconds:.0f} s; {results[-1].summary}")
+    if cli_share.tell_failed(results[-1]):
+        raise typer.Exit(1)
 
 
 for command in (
     cli_data.status, cli_data.sql, cli_data.fingerprint, cli_doctor.doctor, cli_keeping.backup,
-    cli_keeping.restore, cli_keeping.tidy,
+    cli_keeping.restore, cli_keeping.tidy, cli_share.replicate, cli_share.export,
 ):  # fmt: skip
     app.command()(command)
 

@@ -21,6 +21,8 @@ BUILD_STEPS = (
     "check_batches", "build_features", "score", "build_marts", "plan_follow_ups", "check_marts",
     "publish",
 )  # fmt: skip
+SEEN_ELSEWHERE = frozenset({"load", "has_news", "replicate", "apply_retention", "tidy"})
+"""Steps that are not recorded when there was nothing to do."""
 
 
 def open_context(run_id: str | None = None) -> Context:
@@ -99,8 +101,7 @@ def _record(ctx: Context, name: str, started: dt.datetime, result: StepResult) -
     if name in ("extract", "check_freshness"):
         # they must not wait for a build; attempts lie beside the landing zone, silence in the ledger
         return
-    seldom = ("load", "has_news", "apply_retention", "tidy")
-    if name in seldom and result.outcome == "nothing_new":
+    if name in SEEN_ELSEWHERE and result.outcome == "nothing_new":
         return
     with write_lock(ctx.home, "record step"), connect(ctx.home) as con:
         row = {
@@ -113,7 +114,8 @@ def _record(ctx: Context, name: str, started: dt.datetime, result: StepResult) -
             "detail": result.summary,
         }
         recorded.record_step(con, row)
-        if name in ("publish", "load", "apply_retention") or result.outcome == "failed":
+        is_shown = name in ("publish", "load", "apply_retention", "replicate")
+        if is_shown or result.outcome == "failed":
             recorded.write_ops(con, ctx.home)
 
 
@@ -164,12 +166,12 @@ def run_step(
         options: of the step, such as `sources`, or `since` and `until` of an extract.
 
     Raises:
-        RunFailed: the step failed, or the one source it was to extract did.
+        RunFailed: the step failed, or the one source it was to extract did, or a replica.
         ConfigError: settings, rules or sources are wrong.
     """
     progress = progress or Progress()
     result = perform(_scheduled_context(run_id, progress), name, progress, **options)
-    if name == "extract" and result.details.get("failed"):
+    if name in ("extract", "replicate") and result.details.get("failed"):
         raise RunFailed("; ".join(f"{k}: {v}" for k, v in result.details["failed"].items()))
     said = asdict(result)
     del said["parts"]  # the journal has them; of a thousand batches they would fill an XCom
@@ -183,6 +185,8 @@ def run_all(
     ctx: Context, progress: Progress, sources: list[str] | None = None, *, anew: bool = False
 ) -> list[StepResult]:
     """All steps in order; the build is left out when there is nothing new.
+
+    Replicas come last, whether or not something was published: one that failed is tried again.
 
     Args:
         anew: rebuild what is derived from what is recorded, instead of bringing in what is new.
@@ -204,8 +208,9 @@ def run_all(
     else:
         step("extract", sources=sources)
         step("load", sources=sources)
-        if step("has_news").outcome == "nothing_new":
-            return done
-    for name in BUILD_STEPS:
-        step(name)
+    if anew or step("has_news").outcome != "nothing_new":
+        for name in BUILD_STEPS:
+            step(name)
+    if ctx.settings.replicas:
+        step("replicate")
     return done

@@ -24,6 +24,7 @@ from carelake.setting_groups.base import Strict, TimeZone
 from carelake.setting_groups.company import ModelSettings, OwnIdentities
 from carelake.setting_groups.keeping import RETENTION, Keeping, Retention
 from carelake.setting_groups.links import Links
+from carelake.setting_groups.replicas import Replicas
 from carelake.shown import one_line
 
 if TYPE_CHECKING:
@@ -227,6 +228,7 @@ class Settings(Strict):
     links: Links = Links()
     retention: Retention = RETENTION
     keeping: Keeping = Keeping()
+    replicas: Replicas = Field(default=[], description="Databases that are given every publication")
 
     @field_validator("business_hours")
     @classmethod

@@ -347,6 +347,36 @@ def check_freshness(
     return result
 
 
+def replicate(
+    ctx: Context, progress: Progress, replicas: list[str] | None = None, *, anew: bool = False
+) -> StepResult:
+    """Bring every replica to the published version; reads what is published, and no warehouse.
+
+    One replica's fault leaves the others alone; it is in `details["failed"]`, and the next run tries
+    again.
+    """
+    result = StepResult("replicate", "nothing_new", summary="no replica is set in carelake.yml")
+    result.details = {"failed": {}}
+    if not ctx.settings.replicas:
+        return result
+    from carelake.warehouse.replicas.replicate import replicate_all
+
+    found = replicate_all(ctx, progress, replicas, anew=anew)
+    failed = {each.replica: each.message for each in found if each.outcome == "failed"}
+    if failed:
+        result.outcome = "failed"
+    elif any(each.outcome == "done" for each in found):
+        result.outcome = "done"
+    result.rows = sum(each.rows for each in found)
+    result.summary = "; ".join(f"{each.replica}: {each.message}" for each in found)
+    result.details = {
+        "failed": failed,
+        "versions": {each.replica: each.version for each in found},
+        "travelled": {each.replica: each.travelled for each in found},
+    }
+    return result
+
+
 def drop_derived(ctx: Context, progress: Progress) -> StepResult:
     """Drop all that dbt built; what is recorded stays, and the build that follows begins anew."""
     from carelake.warehouse.rebuild import drop_derived as drop
@@ -400,6 +430,7 @@ STEPS: dict[str, Callable[..., StepResult]] = {
     "check_marts": lambda ctx, progress: check(ctx, progress, "marts"),
     "publish": publish,
     "check_freshness": check_freshness,
+    "replicate": replicate,
     "drop_derived": drop_derived,
     "apply_retention": apply_retention,
     "tidy": tidy,

@@ -24,8 +24,9 @@ TRIAGE = """
 **What it does.** When a source brought something new, or a better model was promoted, it waits
 until the sources that are arriving have arrived, checks the new batches, builds up to the
 features, scores (and trains first when there is no champion), builds the marts, plans follow-ups,
-checks the marts and publishes them. With nothing new since the last good build it stops after
-`has_news`.
+checks the marts and publishes them. With nothing new since the last good build it goes from
+`has_news` to `replicate`, which brings the databases of `replicas` in carelake.yml, if there are any, to
+what is published.
 
 **Who is hurt.** Analysts, care managers and agents: they keep the marts of the last good build
 until this one is green. Nobody reads half a build.
@@ -37,7 +38,8 @@ until this one is green. Nobody reads half a build.
    `carelake sql "from marts.data_quality_results where not success"`. A held batch holds only
    itself.
 3. Any other step red: `carelake status` names who holds the warehouse and what was last published;
-   then clear the failed task. Every step may run twice.
+   then clear the failed task. Every step may run twice. Only `replicate` red: the marts are published, and one
+   database is old; `carelake replicate` tries again at once, the next build anyway.
 """
 
 POKE_SECONDS = 3
@@ -78,4 +80,6 @@ with DAG(
         step("plan_follow_ups", pool=WRITER_POOL),
         step("check_marts", is_gate=True, pool=WRITER_POOL),
         step("publish", may_skip=True, pool=WRITER_POOL),
+        # also when nothing new was published: a replica that failed is tried again
+        step("replicate", may_skip=True, trigger_rule="none_failed"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -20,7 +21,7 @@ def read_status(home: Home) -> dict[str, Any]:
 
     Returns:
         `published`, `blocked`, `sources` and `accounts` (one row per source), `batches` (those held,
-        waiting or decided on by a person) and `last_run` (one row per step).
+        waiting or decided on by a person), `replicas` (one row each) and `last_run` (one row per step).
 
     Raises:
         RunFailed: nothing ran in this home yet.
@@ -42,8 +43,19 @@ def read_status(home: Home) -> dict[str, Any]:
             "sources": _rows(con, SOURCES),
             "accounts": [{**row, "closes": closes(row)} for row in _rows(con, ACCOUNTS)],
             "batches": _rows(con, BATCHES),
+            "replicas": _replicas(home),
             "last_run": _rows(con, LAST_RUN),
         }
+
+
+def _replicas(home: Home) -> list[dict[str, Any]]:
+    """What became of each replica when it was last tried, by name."""
+    found = []
+    for path in sorted((home.state / "replicas").glob("*.json")):
+        said = json.loads(path.read_text(encoding="utf-8"))
+        said["at"] = said["at"][:19]
+        found.append({key: said[key] for key in ("replica", "version", "outcome", "at", "message")})
+    return found
 
 
 SOURCES = """
@@ -87,6 +99,8 @@ def print_status(ctx: Context, *, as_json: bool = False) -> None:
     quiet = {one.source: one.message for one in found if one.message}
     for row in state["sources"]:
         row["note"] = "; ".join(filter(None, [row["note"], quiet.pop(row["source"], "")]))
+    labels = {replica.label for replica in ctx.settings.replicas}  # others were set once
+    state["replicas"] = [row for row in state["replicas"] if row["replica"] in labels]
     if as_json:
         print(safe_json(state))
         return
@@ -113,6 +127,8 @@ def print_status(ctx: Context, *, as_json: bool = False) -> None:
             print("decide with `carelake batch release BATCH` or `carelake batch discard BATCH`")
     for source, message in quiet.items():
         print(visible(f"{source} {message}"))
+    if state["replicas"]:
+        _print("replicas", state["replicas"])
     _print("last run", state["last_run"])
 
 

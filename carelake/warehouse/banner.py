@@ -11,6 +11,7 @@ import datetime as dt
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,13 @@ COPIED = frozenset({"marts.duckdb", "publication.json"})
 
 def read_banner(home: Home) -> str | None:
     """The banner readers see now, None when the marts are as new as they can be."""
-    banner = _current(home)
+    current = current_version(home)
+    return None if current is None else banner_text(publication(home, current))
+
+
+def banner_text(said: Mapping[str, Any]) -> str | None:
+    """The banner of a publication's own account, None without."""
+    banner = said.get("banner")
     return _text(banner) if banner else None
 
 

@@ -21,8 +21,8 @@ SCORE_TABLES = {
 }
 
 
-TELLING = {"alerts", "links"}
-"""Settings that change whom to tell and where pages are, and nothing in a table."""
+TELLING = {"alerts", "keeping", "links", "replicas"}
+"""Settings about people, pages, copies and tidiness: nothing in a table depends on them."""
 SCHEDULING: dict[str, Any] = {"sources": {"__all__": {"schedule", "owner", "tags"}}}
 """Keys of a source that say when it runs and who minds it, and nothing in a table."""
 

@@ -15,7 +15,7 @@ from carelake.errors import ConfigError, RunFailed
 
 ORDER = [
     "settle", "has_news", "check_batches", "build_features", "score", "build_marts",
-    "plan_follow_ups", "check_marts", "publish",
+    "plan_follow_ups", "check_marts", "publish", "replicate",
 ]  # fmt: skip
 
 

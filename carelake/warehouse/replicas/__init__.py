@@ -1,0 +1,1 @@
+"""Published marts in PostgreSQL or MySQL: written beside, audited, swapped at once."""
