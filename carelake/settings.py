@@ -150,7 +150,12 @@ class Home:
 
 
 def prepare_environment(home: Home) -> None:
-    """Point every tool at this home and switch telemetry off; call before a heavy import."""
+    """Point every tool at this home and switch telemetry off; call before a heavy import.
+
+    What this process makes from here on is its owner's alone; what readers may open, `publish`
+    opens to them.
+    """
+    os.umask(0o077)
     values = {
         "AIRFLOW_HOME": str(home.airflow),
         "MLFLOW_TRACKING_URI": home.mlflow_uri,

@@ -52,8 +52,12 @@ def up() -> None:
     """Start Airflow, MLflow, dbt docs and Data Docs on loopback, and say where they are."""
     from carelake.services import up as pages
 
-    for page in pages.up(Home.from_environment(), _say()):
+    home = Home.from_environment()
+    for page in pages.up(home, _say()):
         typer.echo(f"{page.name:<10} {page.url or '-':<32} {page.note}")
+    for name, user, password in pages.new_passwords(home):
+        typer.echo(f"{name:<20} user {user:<7} password {password}")
+    typer.echo(f"Passwords are kept in {home.state / 'secrets.json'}")
     typer.echo("Stop them with: make down")
 
 
@@ -77,6 +81,15 @@ def status() -> None:
         typer.echo(f"{name:<14} {state:<8} {where}")
     if not rows:
         typer.echo("nothing is running")
+
+
+@app.command()
+def dbt_docs() -> None:
+    """Write the dbt docs of this home."""
+    from carelake import pipeline
+    from carelake.warehouse import build
+
+    typer.echo(build.docs(pipeline.open_context()))
 
 
 def _summary(home: Home) -> None:

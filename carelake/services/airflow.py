@@ -71,6 +71,8 @@ def environment(home: Home, sources: Path, port: int) -> dict[str, str]:
             "WORKERS": "1",
             "SECRET_KEY": keys.api_secret_key,
             "INSTANCE_NAME": "Carelake",
+            # pages that describe the API to anybody, and fetch scripts from other people's servers
+            "ENABLE_SWAGGER_UI": "False",
         },
         "API_AUTH": {"JWT_SECRET": keys.jwt_secret},
         "SCHEDULER": {
