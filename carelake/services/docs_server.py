@@ -25,7 +25,9 @@ def keep_dbt_docs(home: Home, ended: threading.Event) -> None:
         now = (home.published / "current").exists()
         if now != before:
             # in a process of its own: dbt would keep 300 MB of this one
-            done = subprocess.run([sys.executable, "-m", "carelake.services", "dbt-docs"], check=False)
+            done = subprocess.run(
+                [sys.executable, "-m", "carelake.services", "dbt-docs"], check=False
+            )
             before = now if done.returncode == 0 else None
         if ended.wait(LOOK_SECONDS):
             return

@@ -72,7 +72,9 @@ class Handler(SimpleHTTPRequestHandler):
         """The file an address means; outside of every site, one that does not exist."""
         wanted = unquote(urlsplit(path).path)
         first, _, rest = wanted.lstrip("/").partition("/")
-        root, below = (self.sites[""], wanted) if "" in self.sites else (self.sites.get(first), rest)
+        root, below = (
+            (self.sites[""], wanted) if "" in self.sites else (self.sites.get(first), rest)
+        )
         nowhere = os.devnull + "/nothing"
         if root is None or "\0" in wanted or "\\" in wanted:
             return nowhere

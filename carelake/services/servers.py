@@ -56,7 +56,7 @@ def _mlflow_environment(home: Home) -> dict[str, str]:
     # whoever else is given a password may look at everything and change nothing; % is configparser's
     write_private(
         config,
-        "[mlflow]\ndefault_permission = READ\n"
+        "[mlflow]\ndefault_permission = READ\nauth_cache_ttl_seconds = 60\n"
         f"database_uri = sqlite:///{people}\nadmin_username = {USER}\n".replace("%", "%%"),
     )
     return {

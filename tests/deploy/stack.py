@@ -63,7 +63,9 @@ class _Place:
             return self.ports[text]
         for name in (*PORTS, HOST, "localhost"):
             for inside, outside in self.ports.items():
-                text = re.sub(rf"(?<![\w.-]){re.escape(name)}:{inside}\b", f"{HOST}:{outside}", text)
+                text = re.sub(
+                    rf"(?<![\w.-]){re.escape(name)}:{inside}\b", f"{HOST}:{outside}", text
+                )
         for inside in sorted(self.paths, key=len, reverse=True):
             text = re.sub(rf"{inside}(?=[/:]|$)", self.paths[inside], text)
         return text
@@ -107,7 +109,7 @@ class Stack:
                     self._start(name, service)
             for name in self.running:
                 self._look(name)
-            time.sleep(0.5)
+            time.sleep(1)
 
     def down(self) -> list[str]:
         """End all as `compose stop` would; gives what had to be killed."""
@@ -135,7 +137,7 @@ class Stack:
         found: dict[str, list[psutil.Process]] = {name: [] for name in self.services}
         for process in self._members():
             try:
-                found[process.environ()[MARK].partition(" ")[2]].append(process)
+                found[self._service_of(process) or ""].append(process)
             except psutil.Error:
                 continue
         return found
@@ -244,12 +246,19 @@ class Stack:
         found = []
         for process in psutil.process_iter():
             try:
-                marked = process.environ().get(MARK, "").startswith(self.mark)
-                if marked and process.status() != psutil.STATUS_ZOMBIE:
+                if self._service_of(process) and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
-            except psutil.Error:
+            except (psutil.Error, OSError):
                 continue
         return found
+
+    def _service_of(self, process: psutil.Process) -> str | None:
+        mark, _, name = process.environ().get(MARK, "").partition(" ")
+        if mark == self.mark:
+            return name
+        # a process that writes its state over its environment still sits in the session we made
+        session = os.getsid(process.pid)
+        return next((n for n, child in self.running.items() if child.pid == session), None)
 
     def _make_cluster(self, service: dict[str, Any]) -> list[str]:
         """What the image does when its volume is new; gives what the command line then needs."""
