@@ -105,8 +105,8 @@ def _summary(home: Home) -> None:
 
 def main() -> None:
     """Run the command line: errors meant for people become one line and an exit code."""
-    prepare_environment(Home.from_environment())
     try:
+        prepare_environment(Home.from_environment())
         # without its standalone mode, typer gives an exit code back instead of exiting
         sys.exit(app(standalone_mode=False) or 0)
     except CarelakeError as error:
