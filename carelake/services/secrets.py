@@ -58,12 +58,12 @@ class Secrets(BaseModel):
             text = "{}"
         try:
             kept = cls.model_validate_json(text)
-        except ValidationError as error:
+        except ValidationError:
             # what it held may be half there: the message names the file and no value
             raise ConfigError(
                 f"{path}: is damaged; put a copy back, or remove it together with "
                 f"{home.mlflow_dir / AUTH_DATABASE}: new passwords are then made"
-            ) from error.with_traceback(None)
+            ) from None
         if len(kept.model_fields_set) < len(cls.model_fields):
             write_private(path, json.dumps(kept.model_dump(), indent=2))
         return kept

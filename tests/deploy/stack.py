@@ -156,7 +156,7 @@ class Stack:
         """One more command inside a service, as `compose exec` would run it."""
         return subprocess.run(
             self._words(name, command), env=self.environment(name), cwd=self._directory(name),
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
 
     def _volumes(self) -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from carelake.settings import Home
 from tests.deploy import compose_file, secrecy, stack
 from tests.deploy.http import ask, basic
 from tests.deploy.stack import POSTGRES_BIN, Stack
+from tests.deploy.sweep import AIRFLOW, calls, leaks
 
 pytestmark = [
     pytest.mark.slow,
@@ -166,6 +168,16 @@ def test_a_missing_source_fails_alone_and_says_why(api: AirflowApi, built: dict[
         assert time.monotonic() < end, "the failing task never said anything"
         time.sleep(1)
     assert result["outcome"] == "failed" and "no file matches gone.csv" in result["summary"]
+
+
+def test_without_a_login_no_route_of_airflow_gives_anything(server: Stack) -> None:
+    told = server.run("api-server", ["python", "/opt/carelake/tests/deploy/routes.py", "airflow"])
+    assert told.returncode == 0, told.stderr[-3000:]
+    routes = [(methods, path) for methods, path in json.loads(told.stdout.splitlines()[-1])]
+    # the pages of people and roles are FAB's own, below /auth/
+    assert len(routes) > 200 and any("/auth/users" in path for _, path in routes)
+    found = leaks(server.url("api-server"), calls(routes), AIRFLOW)
+    assert found == [], "\n".join(found[:30])
 
 
 def test_mlflow_holds_the_runs_behind_its_password_and_hands_out_artifacts(

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import psutil
 import pytest
@@ -21,23 +18,14 @@ from carelake.settings import Home
 from tests.commands import carelake
 from tests.conftest import PROJECT
 from tests.deploy import secrecy
-from tests.deploy.http import Answer, ask, basic
+from tests.deploy.http import ask, basic
+from tests.deploy.sweep import AIRFLOW, METHODS, calls, leaks
 
 pytestmark = pytest.mark.slow
 
 API, MLFLOW = airflow.API_SERVER, servers.MLFLOW
 ALLOWED = {
-    API: (
-        r"/api/v2/version",
-        r"/api/v2/monitor/health",
-        r"/execution/health(/ping)?",
-        # what every Airflow of this version says of its API; nothing of this one
-        r"(/auth|/execution)?/(openapi\.json|docs|docs/oauth2-redirect|redoc)",
-        r"/execution/changelog",
-        # the login page, and the empty page that loads it
-        r"/auth/login",
-        r"(/auth)?/static/.*",
-    ),
+    API: AIRFLOW,
     MLFLOW: (
         r"/health",
         r"/(ajax-)?api/3\.0/mlflow/server-info",
@@ -47,14 +35,6 @@ ALLOWED = {
     servers.DATA_DOCS: (r"/health",),
 }
 """Paths that may answer with content to anybody, per server."""
-
-WRONG = (
-    basic(USER, "wrong"),
-    basic("reader", ""),
-    {"Authorization": "Bearer wrong", "Cookie": "_token=wrong; session=wrong"},
-)
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-KNOWN = {"dag_id": "build_marts", "experiment_id": "1", "name": "before_survey"}
 
 
 @pytest.fixture(scope="module")
@@ -95,47 +75,13 @@ def _routes(home: Home, kind: str) -> list[tuple[list[str], str]]:
         else {**servers._mlflow_environment(home), "_MLFLOW_SGI_NAME": "uvicorn"}
     )
     own = {"MLFLOW_TRACKING_URI": home.mlflow_uri, "CARELAKE_PRELOAD": "0"}
-    program = Path(__file__).with_name("routes.py")
+    program = PROJECT / "tests" / "deploy" / "routes.py"
     done = subprocess.run(
         [sys.executable, str(program), kind], env={**os.environ, **given, **own},
         cwd=home.root / "tmp", capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return [(methods, path) for methods, path in json.loads(done.stdout.splitlines()[-1])]
-
-
-def _filled(path: str) -> str:
-    """A path in which every parameter has a value, one that exists where we know one."""
-    names = re.compile(r"\{(\w+)(?::\w+)?\}|<(?:\w+:)?(\w+)>")
-    return names.sub(lambda match: KNOWN.get(match[1] or match[2], "1"), path)
-
-
-def _leaks(url: str, calls: list[tuple[str, str]], allowed: tuple[str, ...]) -> list[str]:
-    """Calls that gave something to somebody without the password."""
-    shells = {ask(url + page).body for page in ("/", "/auth/login")}
-
-    def attempt(call: tuple[str, str, dict[str, str]]) -> str | None:
-        method, path, headers = call
-        body = None if method == "GET" else {}
-        answer = ask(url + path, method, body, headers)
-        if _is_harmless(answer, shells) or any(re.fullmatch(a, path) for a in allowed):
-            return None
-        return f"{method} {path} {headers}: {answer.status} {answer.body[:80]!r}"
-
-    every: list[tuple[str, str, dict[str, str]]] = [(*call, {}) for call in calls]
-    # a wrong password is hashed as a right one is, which takes time: once per path, in turns
-    paths = {path: method for method, path in calls if not path.startswith("/ajax-api/")}
-    every += [(m, path, WRONG[i % len(WRONG)]) for i, (path, m) in enumerate(paths.items())]
-    with ThreadPoolExecutor(4) as several:
-        return [found for found in several.map(attempt, every) if found]
-
-
-def _is_harmless(answer: Answer, shells: set[bytes]) -> bool:
-    # a redirect leads to the login, or to another spelling of an address that is asked as well
-    if answer.status >= 300 or not answer.body:
-        return True
-    # Airflow's pages are one page without content, whose scripts ask the API
-    return answer.body in shells and b"<script" in answer.body and len(answer.body) < 4000
 
 
 def test_every_port_of_every_process_is_on_loopback_and_one_we_know(home: Home) -> None:
@@ -160,13 +106,8 @@ def test_without_the_right_password_no_route_gives_anything(
     if kind == "airflow":
         told = ask(f"{url}/openapi.json").json()["paths"]
         assert {path for path in told if "{" not in path} <= {path for _, path in routes}
-    calls = {
-        (method, _filled(path))
-        for methods, path in routes
-        for method in {*methods, "GET", "POST"} & set(METHODS)
-    }
-    leaks = _leaks(url, sorted(calls), ALLOWED[name])
-    assert leaks == [], "\n".join(leaks[:30])
+    found = leaks(url, calls(routes), ALLOWED[name])
+    assert found == [], "\n".join(found[:30])
 
 
 @pytest.mark.parametrize("name", [servers.DBT_DOCS, servers.DATA_DOCS])
@@ -174,9 +115,9 @@ def test_without_the_right_password_no_page_is_given(home: Home, name: str) -> N
     url = f"http://{HOST}:{kept_port(home, name)}"
     folder = home.dbt / "site" if name == servers.DBT_DOCS else home.data_docs
     paths = [f"/{file.relative_to(folder)}" for file in folder.rglob("*") if file.is_file()]
-    calls = [(method, path) for path in ["/", *paths, "/../"] for method in METHODS]
-    assert len(calls) >= 10
-    assert _leaks(url, calls, ALLOWED[name]) == []
+    every = [(method, path) for path in ["/", *paths, "/../"] for method in METHODS]
+    assert len(every) >= 10
+    assert leaks(url, every, ALLOWED[name]) == []
     right = basic(pages.READER, Secrets.of(home).docs_password)
     assert ask(f"{url}/", headers=right).status == 200
 

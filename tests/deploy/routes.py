@@ -1,6 +1,6 @@
 """Every route of our servers, as their own applications list them, run as a program.
 
-    python tests/carelake/services/routes.py airflow | mlflow
+    python tests/deploy/routes.py airflow | mlflow
 
 Prints rows [methods, path] as JSON. It is started with the environment the server itself has.
 """
