@@ -161,7 +161,20 @@ class Home:
 
 
 def prepare_environment(home: Home) -> None:
-    """Point every tool at this home and switch telemetry off; call before a heavy import."""
+    """Point every tool at this home and switch telemetry off; call before a heavy import.
+
+    What this process makes from here on is its owner's alone; what readers may open, `publish`
+    opens to them.
+
+    Raises:
+        ConfigError: an address holds a password, which messages and logs would repeat.
+    """
+    os.umask(0o077)
+    if re.search(r"://[^/@]*:[^/@]*@", home.mlflow_uri):
+        raise ConfigError(
+            "CARELAKE_MLFLOW_URI: holds a password, which logs would repeat; take it out and set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (for a database, PGPASSWORD)"
+        )
     values = {
         "AIRFLOW_HOME": str(home.airflow),
         "MLFLOW_TRACKING_URI": home.mlflow_uri,

@@ -76,6 +76,7 @@ def publish(ctx: Context, *, release: bool = False) -> PublishResult:
         folder = home.published / "versions" / f"{version:06d}"
         draft = folder.with_name(folder.name + ".part")
         draft.mkdir(parents=True)
+        folder.parent.chmod(0o755)  # whatever the umask: readers pass through
         # a promoted column repeats what `attributes` holds: it is no part of the fingerprint
         excluded = {
             mart: volatile.get(mart, frozenset()) | frozenset(promoted.get(mart, {}))

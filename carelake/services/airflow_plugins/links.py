@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseOperatorLink
 
-from carelake.services import pages
+from carelake.services import task_pages
 from carelake.settings import Home
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class DataDocsLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
         """Address, empty for a task that is no gate."""
-        return pages.data_docs(Home.from_environment(), ti_key.task_id)
+        return task_pages.data_docs(Home.from_environment(), ti_key.task_id)
 
 
 class DbtDocsLink(BaseOperatorLink):
@@ -36,7 +36,7 @@ class DbtDocsLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
         """Address, empty for a task that builds no models."""
-        return pages.dbt_docs(Home.from_environment(), ti_key.task_id)
+        return task_pages.dbt_docs(Home.from_environment(), ti_key.task_id)
 
 
 class MlflowLink(BaseOperatorLink):
@@ -46,9 +46,9 @@ class MlflowLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
         """Address, empty for a task without models."""
-        if ti_key.task_id not in pages.MODELS:
+        if ti_key.task_id not in task_pages.MODELS:
             return ""
-        return pages.mlflow(Home.from_environment(), ti_key.task_id, _result(ti_key))
+        return task_pages.mlflow(Home.from_environment(), ti_key.task_id, _result(ti_key))
 
 
 class QuarantineLink(BaseOperatorLink):
@@ -58,7 +58,7 @@ class QuarantineLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
         """Address, empty for a task that rejects nothing."""
-        return pages.quarantine(ti_key.dag_id, ti_key.task_id)
+        return task_pages.quarantine(ti_key.dag_id, ti_key.task_id)
 
 
 def _result(ti_key: TaskInstanceKey) -> dict[str, Any]:
