@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down status test test-all fuzz increments lint chaos bench docs lock clean
+.PHONY: help setup run up down env status test test-all fuzz increments lint chaos bench docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ up: $(READY) ## Airflow, MLflow, dbt docs and Data Docs on this machine
 
 down: $(READY) ## stop what `make up` started
 	@$(BIN)/python -m carelake.services down
+
+env: ## secrets for docker-compose.yml, into .env (kept if there)
+	@$(PYTHON) -m carelake.services.env_file
 
 status: $(READY) ## which services run
 	@$(BIN)/python -m carelake.services status

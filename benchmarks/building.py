@@ -12,7 +12,7 @@ from carelake.sample import write_bulk
 SLOPE_LIMIT = 3.0
 INCREMENT_LIMIT = 0.25
 MEMORY_LIMIT_GB = 6.0
-MEMORY_SETTING = "4.5GB"
+MEMORY_SETTING = "4GB"
 """For DuckDB; Python and its libraries come on top."""
 DLT_ROWS = 50_000
 

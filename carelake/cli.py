@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from carelake import cli_data, cli_share
+from carelake import cli_data, cli_doctor, cli_keeping, cli_share, cli_sources
 from carelake.cli_common import perform, progress, ready, say
 
 app = typer.Typer(
@@ -31,9 +32,11 @@ Everything lies under `CARELAKE_HOME` (default `var/`); `CARELAKE_SOURCES` names
 """,
 )
 followup_app = typer.Typer(no_args_is_help=True, help="The list of customers to contact.")
+app.add_typer(cli_sources.source_app, name="source")
 app.add_typer(cli_data.quarantine_app, name="quarantine")
 app.add_typer(cli_data.batch_app, name="batch")
 app.add_typer(followup_app, name="followup")
+app.add_typer(cli_keeping.retention_app, name="retention")
 
 Sources = Annotated[list[str] | None, typer.Argument(help="Names from sources.yml; all without.")]
 
@@ -125,7 +128,13 @@ def sample(
 
 
 @app.command()
-def extract(sources: Sources = None) -> None:
+def extract(
+    sources: Sources = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only what came at this ISO time or later.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Only what came before this ISO time.")] = None,
+) -> None:
     """Bring what is new into the landing zone.
 
     Examples:
@@ -133,9 +142,11 @@ def extract(sources: Sources = None) -> None:
         carelake extract
 
         carelake extract crm_contacts web_chat
+
+        carelake extract call_records --since 2024-05-01 --until 2024-06-01
     """
     ctx = ready()
-    result = perform(ctx, "extract", sources=sources)
+    result = perform(ctx, "extract", sources=sources, since=since, until=until)
     if result.details["failed"]:
         raise typer.Exit(1)
 
@@ -281,7 +292,10 @@ def run(sources: Sources = None) -> None:
         say(f"warning: source {name} gave nothing: {why}", err=True)
     trouble = f", {len(failed)} sources gave nothing" if failed else ""
     say(f"done in {seconds:.0f} s{trouble}; {results[-1].summary}")
-    if cli_share.tell_failed(results[-1]):
+    is_shared = not cli_share.tell_failed(results[-1])
+    # last, so that the others' marts are out when one that fell silent fails it
+    pipeline.perform(ctx, "check_freshness", progress(), sources=sources)
+    if not is_shared:
         raise typer.Exit(1)
 
 
@@ -305,7 +319,8 @@ def rebuild() -> None:
 
 
 for command in (
-    cli_data.status, cli_data.sql, cli_data.fingerprint, cli_share.replicate, cli_share.export,
+    cli_data.status, cli_data.sql, cli_data.fingerprint, cli_doctor.doctor, cli_keeping.backup,
+    cli_keeping.restore, cli_keeping.tidy, cli_share.replicate, cli_share.export,
 ):  # fmt: skip
     app.command()(command)
 
@@ -315,9 +330,14 @@ def main() -> None:
     from carelake.settings import Home
     from carelake.trouble import as_told
 
+    began = time.monotonic()
     try:
         app()
+    except SystemExit as end:  # how typer ends, well or not
+        _note_command(began, 0 if end.code is None else end.code)
+        raise
     except Exception as error:
+        _note_command(began, getattr(error, "exit_code", 1), error)
         told = as_told(error, Home.from_environment(), " ".join(sys.argv[1:2]))
         if told is None:
             line = f"{type(error).__name__}: {_one_line(error)}; {_keep(error)}"
@@ -326,8 +346,34 @@ def main() -> None:
         say(f"carelake: {told}", err=True)
         sys.exit(told.exit_code)
     except KeyboardInterrupt:
+        _note_command(began, 130)
         typer.echo("carelake: stopped; run it again, it goes on where it was", err=True)
         sys.exit(130)
+
+
+def _note_command(began: float, code: object, error: Exception | None = None) -> None:
+    """A line of the journal: which command, never with what it was given."""
+    from carelake import journal
+    from carelake.settings import Home
+
+    home = Home.from_environment()
+    words = sys.argv[1:3]
+    groups = {group.name for group in app.registered_groups}
+    known = groups | {c.name or c.callback.__name__ for c in app.registered_commands if c.callback}
+    if not words or words[0] not in known or not home.warehouse.exists():
+        return
+    name = " ".join(words[: 2 if words[0] in groups else 1])
+    kind, why = (None, None) if error is None else journal.reason(error)
+    journal.write(
+        home,
+        "command",
+        command=name,
+        outcome="done" if code == 0 else "failed",
+        exit_code=code,
+        seconds=round(time.monotonic() - began, 3),
+        error=kind,
+        reason=why,
+    )
 
 
 def _one_line(error: BaseException) -> str:

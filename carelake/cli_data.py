@@ -62,18 +62,27 @@ def fingerprint() -> None:
 
 
 @quarantine_app.command("list")
-def quarantine_list() -> None:
+def quarantine_list(
+    output: Annotated[Format, typer.Option("--format", help="table or json")] = Format.table,
+) -> None:
     """Count quarantined records by source and reason.
 
-    Example:
+    Examples:
 
         carelake quarantine list
+
+        carelake quarantine list --format json
     """
     from carelake.reports.tables import print_rows
+    from carelake.shown import safe_json
     from carelake.warehouse.quarantine import summary
 
     rows = summary(ready())
-    print_rows(["source", "stage", "reason", "records"], rows)
+    names = ["source", "stage", "reason", "records"]
+    if output is Format.json:
+        typer.echo(safe_json([dict(zip(names, row, strict=True)) for row in rows]))
+        return
+    print_rows(names, rows)
     typer.echo(
         f"{sum(row[3] for row in rows):,} records; see them with `carelake quarantine show SOURCE`"
     )

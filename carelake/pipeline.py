@@ -9,6 +9,7 @@ import uuid
 from dataclasses import asdict
 from typing import Any
 
+from carelake import last_good
 from carelake.errors import CarelakeError, RunFailed, WriterBusy
 from carelake.progress import Progress
 from carelake.settings import Context, Home, Settings, prepare_environment
@@ -20,7 +21,7 @@ BUILD_STEPS = (
     "check_batches", "build_features", "score", "build_marts", "plan_follow_ups", "check_marts",
     "publish",
 )  # fmt: skip
-SEEN_ELSEWHERE = frozenset({"load", "has_news", "replicate"})
+SEEN_ELSEWHERE = frozenset({"load", "has_news", "replicate", "apply_retention", "tidy"})
 """Steps that are not recorded when there was nothing to do."""
 
 
@@ -28,15 +29,35 @@ def open_context(run_id: str | None = None) -> Context:
     """Home, settings and sources as the environment names them; nothing is touched.
 
     Raises:
-        ConfigError: settings or sources are wrong.
+        ConfigError: settings, sources, rules or what lies in `custom/` are wrong.
     """
     home = Home.from_environment()
     prepare_environment(home)
     sources = SourceList.load(source_list_path(home))
     settings = Settings.load(sources.path.parent / "carelake.yml")
+    return _checked(home, settings, sources, run_id)
+
+
+def _scheduled_context(run_id: str | None, progress: Progress) -> Context:
+    """As `open_context`; what is broken now counts as it last was right, and the log says so.
+
+    A schedule goes on while somebody edits the files. Airflow shows the fault as an import error.
+    """
+    home = Home.from_environment()
+    prepare_environment(home)
+    sources, fault = last_good.sources(home, source_list_path(home))
+    settings, other = last_good.settings(home, sources.path.parent / "carelake.yml")
+    for broken in filter(None, (fault, other)):
+        progress.say(f"going on with the last good configuration: {broken}")
+    return _checked(home, settings, sources, run_id)
+
+
+def _checked(home: Home, settings: Settings, sources: SourceList, run_id: str | None) -> Context:
     from carelake.followup.rules import load_rules
+    from carelake.warehouse.company import check_names
 
     load_rules(sources.path.parent)
+    check_names(sources.path.parent)
     return Context(home, settings, sources, run_id or f"manual-{uuid.uuid4().hex[:8]}")
 
 
@@ -52,13 +73,17 @@ def perform(ctx: Context, name: str, progress: Progress, **options: Any) -> Step
         result = STEPS[name](ctx, progress, **options)
         result.seconds = round(time.monotonic() - began, 2)
         _record(ctx, name, started, result)
-    except WriterBusy:  # what it could not have, it cannot write in
+        _tell_keepers(ctx, result)
+    except WriterBusy as error:  # what it could not have, it cannot write in
+        waited = StepResult(name, "failed", seconds=time.monotonic() - began)
+        _tell_keepers(ctx, waited, error=error)
         raise
     except Exception as error:
         told = as_told(error, ctx.home, name)
         failed = StepResult(name, "failed", seconds=time.monotonic() - began)
         failed.summary = str(told or f"{type(error).__name__}: {error}")
         # what ended the step may keep us from writing that down: the step's error is the news
+        _tell_keepers(ctx, failed, error=told or error)
         with contextlib.suppress(Exception):
             _record(ctx, name, started, failed)
             if name in BUILD_STEPS and told is not None:
@@ -70,11 +95,13 @@ def perform(ctx: Context, name: str, progress: Progress, **options: Any) -> Step
 
 
 def _record(ctx: Context, name: str, started: dt.datetime, result: StepResult) -> None:
-    if name == "extract" or (name in SEEN_ELSEWHERE and result.outcome == "nothing_new"):
-        # an extract must not wait for a build; its attempts lie beside the landing zone
+    if name in ("extract", "check_freshness"):
+        # they must not wait for a build; attempts lie beside the landing zone, silence in the ledger
+        return
+    if name in SEEN_ELSEWHERE and result.outcome == "nothing_new":
         return
     if name == "replicate":
-        # nor must a replica, which has nothing to do with it; `state/replicas` has it in any case
+        # nor must a replica wait for a build; what became of it lies in `state/replicas` in any case
         with contextlib.suppress(WriterBusy):
             _write_record(ctx, name, started, result, patience=5)
         return
@@ -98,8 +125,33 @@ def _write_record(
             "detail": result.summary,
         }
         recorded.record_step(con, row)
-        if name in ("publish", "load", "replicate") or result.outcome == "failed":
+        is_shown = name in ("publish", "load", "apply_retention", "replicate")
+        if is_shown or result.outcome == "failed":
             recorded.write_ops(con, ctx.home)
+
+
+def _tell_keepers(ctx: Context, result: StepResult, error: Exception | None = None) -> None:
+    """Into the journal and the metrics: what no reader of the marts needs, and an operator does."""
+    from carelake import journal
+    from carelake.keeping import metrics
+
+    kind, why = (None, None) if error is None else journal.reason(error)
+    for part in result.parts:
+        journal.write(ctx.home, run_id=ctx.run_id, step=result.step, **part)
+    journal.write(
+        ctx.home,
+        "step",
+        run_id=ctx.run_id,
+        step=result.step,
+        outcome=result.outcome,
+        rows=result.rows,
+        seconds=round(result.seconds, 3),
+        error=kind,
+        reason=why,
+    )
+    with contextlib.suppress(Exception):  # a figure that cannot be told is no fault of the step
+        now = dt.datetime.now(dt.UTC)
+        metrics.note_step(ctx.home, result.step, result.outcome, result.rows, result.seconds, now)
 
 
 def _tell_readers(ctx: Context, progress: Progress, name: str, error: CarelakeError) -> None:
@@ -114,19 +166,28 @@ def _tell_readers(ctx: Context, progress: Progress, name: str, error: CarelakeEr
         progress.say(f"readers could not be told: {trouble}")
 
 
-def run_step(name: str, *, run_id: str | None = None, **options: Any) -> dict[str, Any]:
+def run_step(
+    name: str, *, run_id: str | None = None, progress: Progress | None = None, **options: Any
+) -> dict[str, Any]:
     """One step for a DAG task: plain values in and out.
+
+    Args:
+        run_id: the DAG run's.
+        progress: where the step reports to; lines on standard error without.
+        options: of the step, such as `sources`, or `since` and `until` of an extract.
 
     Raises:
         RunFailed: the step failed, or the one source it was to extract did, or a replica.
         ConfigError: settings, rules or sources are wrong.
     """
-    ctx = open_context(run_id)
-    result = perform(ctx, name, Progress(), **options)
+    progress = progress or Progress()
+    result = perform(_scheduled_context(run_id, progress), name, progress, **options)
     if name in ("extract", "replicate") and result.details.get("failed"):
         raise RunFailed("; ".join(f"{k}: {v}" for k, v in result.details["failed"].items()))
+    said = asdict(result)
+    del said["parts"]  # the journal has them; of a thousand batches they would fill an XCom
     return {
-        **asdict(result),
+        **said,
         **({"promoted": result.details["promoted"]} if name == "train" else {}),
     }
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from carelake.shown import one_line, visible
@@ -59,6 +59,39 @@ class Progress:
     def _clear(self) -> None:
         if self._live:
             self._stream.write("\r\x1b[2K")
+
+
+class TaskProgress(Progress):
+    """For a step inside a task, where nobody sees a live line: how far it is, now and then.
+
+    Args:
+        show: takes the newest line of progress too, as an XCom for instance; may be called from any
+            thread, and what it raises is no matter of the step.
+        every: seconds between two lines of progress at least.
+    """
+
+    def __init__(self, show: Callable[[str], None], every: float = 5.0) -> None:
+        # standard error is painted red in a task's log
+        super().__init__(sys.stdout)
+        self._show = show
+        self._every = every
+        self._shown_at = time.monotonic()
+
+    def update(self, text: str) -> None:
+        """A line of progress, unless the last one is younger than `every` seconds."""
+        now = time.monotonic()
+        if now - self._shown_at < self._every:
+            return
+        self._shown_at = now
+        line = one_line(text)
+        self.say(line)
+        with suppress(Exception):
+            self._show(line)
+
+    def bar(self, label: str, done: int, total: int) -> None:
+        """How much of a work of known size is done."""
+        share = done / total if total else 1.0
+        self.update(f"{label}: {share:.0%} ({done:,} of {total:,})")
 
 
 class StepNote:

@@ -6,8 +6,10 @@ Importing this module is cheap (pydantic and yaml only), so the command line and
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,8 +19,11 @@ from pydantic import Field, ValidationError, field_validator
 
 from carelake import strict_yaml
 from carelake.errors import ConfigError
+from carelake.setting_groups.alerts import Alerts
 from carelake.setting_groups.base import Strict, TimeZone
 from carelake.setting_groups.company import ModelSettings, OwnIdentities
+from carelake.setting_groups.keeping import RETENTION, Keeping, Retention
+from carelake.setting_groups.links import Links
 from carelake.setting_groups.replicas import Replicas
 from carelake.shown import one_line
 
@@ -129,6 +134,11 @@ class Home:
         return self.root / "state"
 
     @property
+    def logs(self) -> Path:
+        """The journal: one line of JSON per command and step."""
+        return self.root / "logs"
+
+    @property
     def scratch(self) -> Path:
         """Files that live as long as one load."""
         return self.root / "tmp"
@@ -151,7 +161,20 @@ class Home:
 
 
 def prepare_environment(home: Home) -> None:
-    """Point every tool at this home and switch telemetry off; call before a heavy import."""
+    """Point every tool at this home and switch telemetry off; call before a heavy import.
+
+    What this process makes from here on is its owner's alone; what readers may open, `publish`
+    opens to them.
+
+    Raises:
+        ConfigError: an address holds a password, which messages and logs would repeat.
+    """
+    os.umask(0o077)
+    if re.search(r"://[^/@]*:[^/@]*@", home.mlflow_uri):
+        raise ConfigError(
+            "CARELAKE_MLFLOW_URI: holds a password, which logs would repeat; take it out and set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (for a database, PGPASSWORD)"
+        )
     values = {
         "AIRFLOW_HOME": str(home.airflow),
         "MLFLOW_TRACKING_URI": home.mlflow_uri,
@@ -214,6 +237,10 @@ class Settings(Strict):
     )
     random_seed: int = Field(default=20240601, description="Seed of every random choice")
     ml: ModelSettings = ModelSettings()
+    alerts: Alerts = Alerts()
+    links: Links = Links()
+    retention: Retention = RETENTION
+    keeping: Keeping = Keeping()
     replicas: Replicas = Field(default=[], description="Databases that are given every publication")
 
     @field_validator("business_hours")
@@ -251,7 +278,7 @@ class Settings(Strict):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise ConfigError(explain(path, error)) from error
+            raise ConfigError(explain(path, error, known=cls.model_fields)) from error
 
 
 def _interval(text: str) -> tuple[dt.time, dt.time]:
@@ -308,8 +335,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def explain(path: Path, error: ValidationError, names: dict[int, str] | None = None) -> str:
-    """The first fault of a validated file in one line: file, key, what is wrong."""
+def explain(
+    path: Path,
+    error: ValidationError,
+    names: dict[int, str] | None = None,
+    known: Collection[str] = (),
+) -> str:
+    """The first fault of a validated file in one line: file, key, what is wrong.
+
+    Args:
+        names: of the sources, by their place in the list.
+        known: keys, of which the one most like an unknown one is named.
+    """
     fault = error.errors()[0]
     where = list(fault["loc"])
     if names and len(where) > 1 and where[0] == "sources" and isinstance(where[1], int):
@@ -317,7 +354,9 @@ def explain(path: Path, error: ValidationError, names: dict[int, str] | None = N
     key = ".".join(str(part) for part in where) or "(file)"
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        message = "unknown key; remove it or correct its spelling"
+        like = difflib.get_close_matches(str(where[-1]), known, n=1)
+        meant = f" (did you mean {like[0]}?)" if like else ""
+        message = f"unknown key{meant}; remove it or correct its spelling"
     elif fault["type"] == "missing":
         message = "is missing; add it"
     elif not message.endswith((".", "'")) and "input" in fault and fault["type"] != "value_error":

@@ -15,7 +15,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from carelake.errors import ConfigError
 from carelake.setting_groups.base import Strict, TimeZone
+from carelake.setting_groups.freshness import Freshness
 from carelake.settings import Channel, Home, explain, read_yaml
+from carelake.source_kinds.rest import RestSettings
 
 WHO = ("customer_id", "email", "phone", "handle", "customer_name")
 VERSION = ("updated_at", "is_deleted")
@@ -62,6 +64,16 @@ TIME_COLUMNS = frozenset(
     }
 )  # fmt: skip
 
+REQUIRED_KEYS = (
+    ("files", "CSV, JSON, Parquet, Excel in a folder", "path, format, entity, columns"),
+    ("mbox", "mailbox files", "path"),
+    ("rest", "a web service that answers in JSON", "rest.url or connection, entity, columns"),
+)
+"""Kinds of sources: (kind, what it reads, keys it must have)."""
+
+PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
+"""Schedules by name, as Airflow has them."""
+
 PROMOTABLE = ("communications", "conversations")
 """Entities whose marts carry attributes, so that one can become a column."""
 
@@ -95,8 +107,12 @@ class Source(Strict):
     """One configured system."""
 
     name: str = Field(description="snake_case, unique")
-    kind: Literal["files", "mbox"] = Field(description="What reads it")
-    path: str = Field(description="File or glob, relative to sources.yml")
+    kind: Literal["files", "mbox", "rest"] = Field(description="What reads it")
+    connection: str | None = Field(
+        default=None, description="Airflow connection with address and secrets"
+    )
+    rest: RestSettings | None = Field(default=None, description="kind rest: how it is asked")
+    path: str = Field(default="", description="File or glob, relative to sources.yml")
     format: Literal["csv", "jsonl", "json", "parquet", "xlsx"] | None = Field(
         default=None, description="Format of the files; .gz and .zst are opened"
     )
@@ -131,6 +147,10 @@ class Source(Strict):
     channel: Channel | None = Field(default=None, description="Channel of rows that name none")
     region: str | None = Field(default=None, description="ISO country of numbers without a prefix")
     schedule: str | None = Field(default="@daily", description="Cron line or preset of its DAG")
+    # no model can see it: another limit builds nothing anew
+    freshness: Freshness | None = Field(
+        default=None, exclude=True, description="How long it may be quiet; watched only if set"
+    )
     owner: str = Field(default="data-engineering", description="Who is asked when it fails")
     tags: list[str] = Field(default=[], description="Tags of its DAG")
     max_line_bytes: int = Field(
@@ -158,6 +178,16 @@ class Source(Strict):
             raise ValueError(f"'{value}' is no text encoding; use utf-8, gb18030, latin-1, ...")
         return value
 
+    @field_validator("schedule")
+    @classmethod
+    def _known_schedule(cls, value: str | None) -> str | None:
+        if value is not None and value not in PRESETS and not _is_cron(value):
+            raise ValueError(
+                f"'{value}' is no schedule; write a cron line such as '*/5 * * * *', "
+                f"one of {', '.join(PRESETS)}, or null for none"
+            )
+        return value
+
     @field_validator("delimiter", "quote")
     @classmethod
     def _one_character(cls, value: str | None) -> str | None:
@@ -167,9 +197,18 @@ class Source(Strict):
             raise ValueError(f"{value[:20]!r} must be one visible character, or a tab")
         return value
 
+    @field_validator("connection")
+    @classmethod
+    def _connection_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z][A-Za-z0-9_\-]*", value):
+            raise ValueError(f"'{value[:20]}' is no name of a connection; secrets stay out of here")
+        return value
+
     @field_validator("path")
     @classmethod
     def _usable_path(cls, value: str) -> str:
+        if not value:
+            return value
         parts = Path(value).parts
         if not value.strip() or not parts or parts[-1] in ("/", "..") or "\0" in value:
             raise ValueError("names no file; write one, or a glob such as inbox/*.csv")
@@ -202,8 +241,18 @@ class Source(Strict):
     def _text_constants(cls, value: Any) -> Any:
         return {k: str(v) for k, v in value.items()} if isinstance(value, dict) else value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _pages_are_json(cls, content: Any) -> Any:
+        if isinstance(content, dict) and content.get("kind") == "rest":
+            if content.get("format") not in (None, "json"):
+                raise ValueError("format: kind rest reads json; remove the key")
+            return {**content, "format": "json"}
+        return content
+
     @model_validator(mode="after")
     def _whole(self) -> Source:
+        self._check_kind()
         if self.kind == "mbox":
             if self.columns or self.entity or self.format:
                 raise ValueError("kind mbox needs no format, entity or columns; remove them")
@@ -239,6 +288,36 @@ class Source(Strict):
                     raise ValueError(f"timestamps.{column}: {self.entity} has no such time column")
         return self
 
+    def _check_kind(self) -> None:
+        if self.kind != "rest":
+            if not self.path:
+                raise ValueError("path is missing; name a file, or a glob such as inbox/*.csv")
+            if self.rest is not None:
+                raise ValueError(f"rest belongs to kind rest, not {self.kind}")
+            return
+        if self.path:
+            raise ValueError("path belongs to files; kind rest has rest.endpoint")
+        if self.rest is None:
+            raise ValueError("rest is missing; add at least its url and endpoint")
+        if self.rest.url is None and self.connection is None:
+            raise ValueError("rest.url is missing; add it, or a connection with a host")
+        if self.rest.auth.type != "none" and self.connection is None:
+            raise ValueError(
+                f"connection is missing; auth {self.rest.auth.type} takes secrets from it"
+            )
+        if self.mode == "append" and not self.has_id and self.dedupe != "content":
+            raise ValueError(
+                f"columns.{self.id_column} is missing; what is read twice is told by it "
+                "(or by `dedupe: content`)"
+            )
+
+    @property
+    def where(self) -> str:
+        """What is read, as people name it."""
+        if self.rest is None:
+            return self.path
+        return "/".join(filter(None, [self.rest.url or self.connection, self.rest.endpoint]))
+
     @property
     def max_expanded(self) -> int:
         """`max_expanded_bytes` with its default filled in."""
@@ -252,7 +331,7 @@ class Source(Strict):
     @property
     def has_id(self) -> bool:
         """Whether the source names its rows itself."""
-        return self.kind != "files" or self.id_column in self.columns
+        return self.kind == "mbox" or self.id_column in self.columns
 
     @property
     def dedupe_rule(self) -> str:
@@ -310,7 +389,7 @@ class SourceList(Strict):
         try:
             return cls.model_validate({**content, "path": path.resolve()})
         except ValidationError as error:
-            raise ConfigError(explain(path, error, names)) from error
+            raise ConfigError(explain(path, error, names, Source.model_fields)) from error
 
     def select(self, names: list[str] | None) -> list[Source]:
         """The named sources, all without names.
@@ -326,6 +405,13 @@ class SourceList(Strict):
                 known = ", ".join(by_name) or "none yet"
                 raise ConfigError(f"{self.path}: no source '{name}'; there are: {known}")
         return [by_name[name] for name in names]
+
+
+def _is_cron(line: str) -> bool:
+    from croniter import croniter  # type: ignore[import-untyped, unused-ignore]
+
+    # Airflow takes five fields, or six with seconds at the end
+    return len(line.split()) in (5, 6) and croniter.is_valid(line)
 
 
 def source_list_path(home: Home) -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from carelake.errors import RunFailed
+from carelake.errors import RunFailed, WriterBusy
 from carelake.progress import Progress
 from carelake.settings import Context
 
@@ -20,7 +20,8 @@ from carelake.settings import Context
 class StepResult:
     """What a step did; small enough to be read in a user interface.
 
-    `outcome` is 'done', 'nothing_new' or 'failed'; `summary` is one line.
+    `outcome` is 'done', 'nothing_new' or 'failed'; `summary` is one line; `parts` are lines of the
+    journal about its sources and batches.
     """
 
     step: str
@@ -29,20 +30,36 @@ class StepResult:
     seconds: float = 0.0
     summary: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+    parts: list[dict[str, Any]] = field(default_factory=list)
 
 
-def extract(ctx: Context, progress: Progress, sources: list[str] | None = None) -> StepResult:
-    """Land what is new. One source's fault leaves the others alone, and is raised at the end."""
+def extract(
+    ctx: Context,
+    progress: Progress,
+    sources: list[str] | None = None,
+    since: str | None = None,
+    until: str | None = None,
+) -> StepResult:
+    """Land what is new. One source's fault leaves the others alone, and is raised at the end.
+
+    Args:
+        sources: names; all without.
+        since: take only what the source has from this ISO time on.
+        until: ... and before this one.
+    """
     from carelake.sources.extract import extract_source
+    from carelake.window import Window
 
+    window = Window.parse(since, until)
     result = StepResult("extract", outcome="nothing_new")
     failed: dict[str, str] = {}
     chosen = ctx.sources.select(sources)
     for i, source in enumerate(chosen):
         progress.bar(f"extract {source.name}", i, len(chosen))
-        found = extract_source(source, ctx.config_dir, ctx.home.landing)
+        found = extract_source(source, ctx.config_dir, ctx.home.landing, window)
         _note_attempt(ctx, asdict(found))
         result.rows += found.n_files
+        result.parts += _extracted(asdict(found))
         result.details[source.name] = found.message
         if found.outcome == "failed":
             failed[source.name] = found.message
@@ -52,6 +69,14 @@ def extract(ctx: Context, progress: Progress, sources: list[str] | None = None) 
     result.summary = landed + "".join(f"; {name}: {why}" for name, why in failed.items())
     result.details["failed"] = failed
     return result
+
+
+def _extracted(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the journal says of one source's extract: the attempt, and each batch it brought."""
+    about = {"source": found["source"], "outcome": found["outcome"]}
+    said = {"files": found["n_files"], "bytes": found["n_bytes"]}
+    batches = [{"event": "batch", "batch": batch, **about} for batch in found["batches"]]
+    return [{"event": "source", **about, **said}, *batches]
 
 
 def _note_attempt(ctx: Context, attempt: dict[str, Any]) -> None:
@@ -75,6 +100,16 @@ def load(ctx: Context, progress: Progress, sources: list[str] | None = None) -> 
         f"{len(batches)} batches, {raw:,} rows, {rejects:,} rejects" if batches else "nothing new"
     )
     for batch in batches:
+        result.parts.append(
+            {
+                "event": "batch",
+                "source": batch.source,
+                "batch": batch.batch_id,
+                "outcome": "held" if batch.held_reason else "loaded",
+                "rows": batch.n_raw,
+                "rejects": batch.n_rejects,
+            }
+        )
         notes = f"{batch.n_raw:,} rows, {batch.n_rejects:,} rejects"
         if batch.missing:
             notes += f"; columns missing: {', '.join(batch.missing)}"
@@ -89,14 +124,14 @@ def load(ctx: Context, progress: Progress, sources: list[str] | None = None) -> 
 def has_news(ctx: Context, progress: Progress) -> StepResult:
     """Whether a build would give anything else than what was published last."""
     from carelake.warehouse import recorded
-    from carelake.warehouse.banner import read_banner
+    from carelake.warehouse.banner import holds_back
     from carelake.warehouse.connection import connect, write_lock
     from carelake.warehouse.publish import current_version
 
     with write_lock(ctx.home, "has_news", say=progress.say), connect(ctx.home) as con:
         recorded.record_decisions(con, ctx.home.decisions)
         is_new = recorded.has_news(con, ctx)
-    if is_new or current_version(ctx.home) is None or read_banner(ctx.home):
+    if is_new or current_version(ctx.home) is None or holds_back(ctx.home):
         return StepResult("has_news", "done", summary="there is something to build")
     return StepResult("has_news", "nothing_new", summary="nothing new since the last publication")
 
@@ -167,7 +202,7 @@ def build(ctx: Context, progress: Progress, layer: str = "features") -> StepResu
     """Run dbt for a layer; after the features, hand them to the models as files."""
     from carelake.warehouse import build as dbt
 
-    built = dbt.build(ctx, layer)
+    built = dbt.build(ctx, layer, progress)
     result = StepResult(f"build_{layer}", rows=built.n_models)
     result.summary = f"{built.n_models} models, {built.n_tests} tests, {built.n_warnings} warnings"
     result.details["slowest"] = {name: round(seconds, 2) for name, seconds in built.slowest}
@@ -193,7 +228,10 @@ def train(ctx: Context, progress: Progress, *, force: bool = False) -> StepResul
     result.summary = "; ".join(
         f"{d.model_name} {d.decision}: {d.reason}" for d in trained.decisions
     )
-    result.details = {"promoted": trained.promoted}
+    result.details = {
+        "promoted": trained.promoted,
+        "runs": {d.model_name: d.run_id for d in trained.decisions},
+    }
     return result
 
 
@@ -263,6 +301,52 @@ def publish(ctx: Context, progress: Progress, *, release: bool = False) -> StepR
     return result
 
 
+def check_freshness(
+    ctx: Context,
+    progress: Progress,
+    sources: list[str] | None = None,
+    *,
+    now: dt.datetime | None = None,
+) -> StepResult:
+    """Hold every source against its limits; readers are told of those past `block`.
+
+    The marts of the other sources go out all the same, so this comes after them.
+
+    Args:
+        sources: whose silence fails this step; all without. Readers are told of all.
+        now: the clock without.
+
+    Raises:
+        RunFailed: a chosen source has been quiet for longer than its `block`.
+    """
+    from carelake.warehouse.banner import quiet_banner, tell_quiet
+    from carelake.warehouse.connection import write_lock
+    from carelake.warehouse.freshness import banner_text, freshness
+
+    moment = now or dt.datetime.now(dt.UTC)
+    found = freshness(ctx, moment)
+    text = banner_text(found)
+    try:
+        if text != quiet_banner(ctx.home):
+            with write_lock(ctx.home, "check freshness", wait_seconds=5, say=progress.say):
+                tell_quiet(ctx, text)
+    except WriterBusy as busy:
+        progress.say(f"readers are told by the next check: {busy}")
+    names = {source.name for source in ctx.sources.select(sources)}
+    chosen = [one for one in found if one.source in names and one.state != "unwatched"]
+    result = StepResult("check_freshness", rows=len(chosen))
+    n_fresh = sum(one.state == "fresh" for one in chosen)
+    result.summary = f"{n_fresh} of {len(chosen)} watched sources are fresh"
+    result.details = {one.source: one.message for one in chosen if one.state == "warn"}
+    blocked = [f"{one.source} {one.message}" for one in chosen if one.state == "block"]
+    if blocked:
+        raise RunFailed(
+            f"freshness: {'; '.join(blocked)}; see whether it still exports to the `path` of "
+            "sources.yml; what the other sources brought is published"
+        )
+    return result
+
+
 def replicate(
     ctx: Context, progress: Progress, replicas: list[str] | None = None, *, anew: bool = False
 ) -> StepResult:
@@ -301,6 +385,38 @@ def drop_derived(ctx: Context, progress: Progress) -> StepResult:
     return StepResult("drop_derived", rows=n_tables, summary=f"{n_tables} tables dropped")
 
 
+def apply_retention(ctx: Context, progress: Progress, *, dry_run: bool = False) -> StepResult:
+    """Remove what the build left out for its age, from raw and from the landing zone."""
+    from carelake.keeping.retention import apply
+
+    removed = apply(ctx, dry_run=dry_run, say=progress.say)
+    result = StepResult("apply_retention", rows=removed.n_rows)
+    if not ctx.settings.retention:
+        result.outcome, result.summary = "nothing_new", "no limits: everything is kept"
+        return result
+    if not (removed.n_rows or removed.n_rejects or removed.n_files):
+        result.outcome = "nothing_new"
+    result.summary = (
+        f"{removed.n_rows:,} rows, texts of {removed.n_rejects:,} rejects, {removed.n_files:,} landed "
+        f"files ({removed.n_bytes / 1e6:,.1f} MB) {'would go' if dry_run else 'removed'}"
+    )
+    result.details = {name: f"{count:,} rows" for name, count in removed.by_entity.items()}
+    return result
+
+
+def tidy(ctx: Context, progress: Progress, *, dry_run: bool = False) -> StepResult:
+    """Make room: pack old landed files, forget old runs, logs and leftovers."""
+    from carelake.keeping.tidy import tidy as make_room
+
+    freed = make_room(ctx, dry_run=dry_run, say=progress.say)
+    count, size = sum(each.n for each in freed), sum(each.n_bytes for each in freed)
+    result = StepResult("tidy", "done" if count else "nothing_new", rows=count)
+    result.summary = f"{size / 1e6:,.1f} MB {'would be' if dry_run else ''} freed, {count:,} things"
+    result.summary = result.summary.replace("  ", " ")
+    result.details["freed"] = [asdict(each) for each in freed]
+    return result
+
+
 STEPS: dict[str, Callable[..., StepResult]] = {
     "extract": extract,
     "load": load,
@@ -313,6 +429,9 @@ STEPS: dict[str, Callable[..., StepResult]] = {
     "plan_follow_ups": plan_follow_ups,
     "check_marts": lambda ctx, progress: check(ctx, progress, "marts"),
     "publish": publish,
+    "check_freshness": check_freshness,
     "replicate": replicate,
     "drop_derived": drop_derived,
+    "apply_retention": apply_retention,
+    "tidy": tidy,
 }

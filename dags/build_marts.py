@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
-from airflow.sdk import DAG, AssetAny, chain, task
+from airflow.sdk import DAG, AssetAny, PokeReturnValue, chain, task
 from dag_parts import (
     CHAMPION,
     DEFAULTS,
     START,
     WRITER_POOL,
+    deadline,
     landing,
+    look_for_ingests,
+    settings,
     source_list,
     step,
-    wait_for_ingests,
 )
 
 TRIAGE = """
@@ -41,16 +42,20 @@ until this one is green. Nobody reads half a build.
    database is old; `carelake replicate` tries again at once, the next build anyway.
 """
 
+POKE_SECONDS = 3
 SOURCES = [source.name for source in source_list().sources]
 
 
-@task(task_id="settle", execution_timeout=timedelta(minutes=30))
-def settle() -> dict[str, Any]:
-    """Sources that arrive together make one build."""
-    from carelake.settings import Settings
-
-    config = source_list().path.parent / "carelake.yml"
-    return wait_for_ingests(SOURCES, Settings.load(config).settle_seconds)
+@task.sensor(
+    task_id="settle",
+    mode="reschedule",
+    poke_interval=POKE_SECONDS,
+    timeout=timedelta(minutes=30).total_seconds(),
+    execution_timeout=timedelta(minutes=5),
+)
+def settle() -> PokeReturnValue:
+    """Sources that arrive together make one build; between two looks it holds no worker."""
+    return look_for_ingests(SOURCES, settings().settle_seconds)
 
 
 with DAG(
@@ -61,6 +66,7 @@ with DAG(
     start_date=START,
     catchup=False,
     max_active_runs=1,
+    deadline=deadline("build", str(DEFAULTS["owner"]), TRIAGE),
     default_args=DEFAULTS,
     tags=["build", "marts"],
 ):

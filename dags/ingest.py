@@ -5,14 +5,26 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG
-from dag_parts import DEFAULTS, START, WRITER_POOL, ingest_dag_id, landing, source_list, step
+from dag_parts import (
+    DEFAULTS,
+    START,
+    WINDOW,
+    WRITER_POOL,
+    deadline,
+    ingest_dag_id,
+    landing,
+    source_list,
+    step,
+    timetable,
+)
 
 TRIAGE = """
 ### Ingest `{name}`
 
 **What it does.** `extract` copies what `{path}` holds now into the landing zone; `load` brings
 every batch the ledger does not know yet into `raw.{table}`. Nothing new: `load` is skipped and no
-event is sent, so nothing is built.
+event is sent, so nothing is built. Started by hand, or as a backfill, it takes only what came in the
+window `since` to `until`; what is left out stays for the next run.
 
 **Who is hurt.** Nobody at once: the published marts stay as they are, without what `{name}` last
 said. The other sources go on. After a day, analysts and agents work with old news of this source.
@@ -26,16 +38,19 @@ said. The other sources go on. After a day, analysts and agents work with old ne
 """
 
 for source in source_list().sources:
+    triage = TRIAGE.format(
+        name=source.name, path=source.path, table=source.raw_table, encoding=source.encoding
+    )
     with DAG(
         dag_id=ingest_dag_id(source.name),
         description=f"{source.name}: {source.kind} into raw.{source.raw_table}",
-        doc_md=TRIAGE.format(
-            name=source.name, path=source.path, table=source.raw_table, encoding=source.encoding
-        ),
-        schedule=source.schedule,
+        doc_md=triage,
+        schedule=timetable(source),
         start_date=START,
         catchup=False,
         max_active_runs=1,
+        params=WINDOW,
+        deadline=deadline("ingest", source.owner, triage),
         default_args={
             **DEFAULTS,
             "owner": source.owner,
@@ -43,10 +58,19 @@ for source in source_list().sources:
         },
         tags=sorted({"ingest", source.raw_table, *source.tags}),
     ):
-        step("extract", sources=[source.name]) >> step(
+        loaded = step(
             "load",
             sources=[source.name],
             may_skip=True,
             outlet=landing(source.name),
             pool=WRITER_POOL,
         )
+        step("extract", sources=[source.name], windowed=True) >> loaded
+        if source.freshness:
+            # also after a load that was skipped; a verdict, so not tried again
+            loaded >> step(
+                "check_freshness",
+                sources=[source.name],
+                is_gate=True,
+                trigger_rule="none_failed",
+            )

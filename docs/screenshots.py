@@ -8,6 +8,7 @@ Needs `make up` on a home with a published build, playwright and a Chromium of t
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import urllib.request
@@ -16,10 +17,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from carelake.services import airflow
 from carelake.services.airflow_api import AirflowApi
+from carelake.services.pages import READER
 from carelake.services.ports import HOST, kept_port
 from carelake.services.secrets import USER, Secrets
 from carelake.settings import Home
@@ -33,16 +35,22 @@ SETTLE_MS = 2500
 
 
 @contextmanager
-def browser(executable: str) -> Iterator[Page]:
-    """A page of 1440 x 900 in a browser that talks to nobody but the pages it is shown."""
+def browser(executable: str) -> Iterator[Browser]:
+    """A browser that talks to nobody but the pages it is shown."""
     # Chromium refuses its sandbox to root
     flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as play:
         chromium = play.chromium.launch(executable_path=executable, args=flags)
         try:
-            yield chromium.new_page(viewport={"width": 1440, "height": 900})
+            yield chromium
         finally:
             chromium.close()
+
+
+def new_page(chromium: Browser, user: str, password: str) -> Page:
+    """A page of 1440 x 900 that answers when a server asks who is there."""
+    login = {"username": user, "password": password}
+    return chromium.new_page(viewport={"width": 1440, "height": 900}, http_credentials=login)
 
 
 def keep(page: Page, name: str, url: str | None = None) -> None:
@@ -94,14 +102,14 @@ def last_full_build(api: AirflowApi) -> str | None:
     return None
 
 
-def show_mlflow(page: Page, url: str) -> None:
+def show_mlflow(page: Page, url: str, password: str) -> None:
     """The runs of the satisfaction model beside the baseline's, and the registered models."""
-    experiments = ask(url, "experiments/search", {"max_results": 100})["experiments"]
+    experiments = ask(url, "experiments/search", {"max_results": 100}, password)["experiments"]
     found = [e["experiment_id"] for e in experiments if e["name"] == "before_survey"]
     if not found:
         print("no training yet: no pictures of one")
         return
-    runs = ask(url, "runs/search", {"experiment_ids": found})["runs"]
+    runs = ask(url, "runs/search", {"experiment_ids": found}, password)["runs"]
     # candidates lie below the run that chose among them
     tops = [run["info"] for run in runs if not run["info"]["run_name"].startswith("candidate")]
     ids = json.dumps([run["run_id"] for run in tops[:4]])
@@ -122,12 +130,13 @@ def show_mlflow(page: Page, url: str) -> None:
     keep(page, "mlflow-models")
 
 
-def ask(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+def ask(url: str, path: str, body: dict[str, Any], password: str) -> dict[str, Any]:
     """One question to MLflow's REST API."""
+    login = base64.b64encode(f"{USER}:{password}".encode()).decode()
     request = urllib.request.Request(
         f"{url}/api/2.0/mlflow/{path}",
         data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json", "Authorization": f"Basic {login}"},
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         return dict(json.load(answer))
@@ -161,10 +170,13 @@ def main() -> None:
         port = kept_port(home, name)
         return f"http://{HOST}:{port}" if port else None
 
-    with browser(arguments.browser) as page:
-        show_airflow(page, home)
+    keys = Secrets.of(home)
+    with browser(arguments.browser) as chromium:
+        show_airflow(chromium.new_page(viewport={"width": 1440, "height": 900}), home)
         if mlflow := url("mlflow"):
-            show_mlflow(page, mlflow)
+            page = new_page(chromium, USER, keys.mlflow_password)
+            show_mlflow(page, mlflow, keys.mlflow_password)
+        page = new_page(chromium, READER, keys.docs_password)
         if docs := url("dbt-docs"):
             show_dbt_docs(page, docs)
         if data_docs := url("data-docs"):

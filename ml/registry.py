@@ -148,6 +148,8 @@ class Registry:
             run_id,
             tags={**tags, "model_digest": model_digest, "artifact_sha256": folder_digest(folder)},
             description=note,
+            # a server refuses a model that is not named as the owner of its files
+            model_id=model_uri.removeprefix("models:/"),
         )
         return int(made.version)
 
@@ -231,6 +233,9 @@ class Registry:
         found = self.client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
+        if not self.home.owns_mlflow:
+            # files go through the server, to where it keeps them: a folder of ours it cannot reach
+            return str(self.client.create_experiment(name))
         folder = self.home.mlflow_artifacts.resolve()
         return str(self.client.create_experiment(name, artifact_location=folder.as_uri()))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def carelake(
-    *arguments: str, env: Mapping[str, str], exit_code: int = 0, timeout: float = 300
+    *arguments: str, env: Mapping[str, str], exit_code: int = 0, timeout: float = 900
 ) -> subprocess.CompletedProcess[str]:
     """Run `carelake ARGUMENTS` and insist on its exit code."""
     done = subprocess.run(

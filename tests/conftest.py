@@ -57,6 +57,11 @@ def shared_data() -> Path:
     return SHARED
 
 
+def clean_variables() -> dict[str, str]:
+    """The environment without what would lead a process to a home."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("CARELAKE", "AIRFLOW"))}
+
+
 class SampleRun:
     """One full run over the made-up company, shared by the tests that only read it."""
 
@@ -68,9 +73,8 @@ class SampleRun:
     @property
     def environment(self) -> dict[str, str]:
         """For a `carelake` process on this home."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("CARELAKE", "AIRFLOW"))}
         return {
-            **kept,
+            **clean_variables(),
             "CARELAKE_HOME": str(self.home),
             "CARELAKE_SOURCES": str(self.company / "sources.yml"),
             "CARELAKE_PEPPER": PEPPER,

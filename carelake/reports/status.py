@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import duckdb
@@ -11,6 +12,8 @@ from carelake.errors import RunFailed
 from carelake.reports.accounts import ACCOUNT, ACCOUNTS, BATCHES, closes
 from carelake.settings import Context, Home
 from carelake.shown import safe_json, visible
+from carelake.warehouse.connection import now_utc
+from carelake.warehouse.freshness import freshness
 
 
 def read_status(home: Home) -> dict[str, Any]:
@@ -91,6 +94,11 @@ LAST_RUN = """
 def print_status(ctx: Context, *, as_json: bool = False) -> None:
     """Print a home's state as tables, or as JSON."""
     state = read_status(ctx.home)
+    found = freshness(ctx, now_utc())
+    state["freshness"] = [asdict(one) for one in found if one.state != "unwatched"]
+    quiet = {one.source: one.message for one in found if one.message}
+    for row in state["sources"]:
+        row["note"] = "; ".join(filter(None, [row["note"], quiet.pop(row["source"], "")]))
     labels = {replica.label for replica in ctx.settings.replicas}  # others were set once
     state["replicas"] = [row for row in state["replicas"] if row["replica"] in labels]
     if as_json:
@@ -117,6 +125,8 @@ def print_status(ctx: Context, *, as_json: bool = False) -> None:
         _print("batches held, waiting or decided on by a person", state["batches"])
         if any(batch["state"] == "held" for batch in state["batches"]):
             print("decide with `carelake batch release BATCH` or `carelake batch discard BATCH`")
+    for source, message in quiet.items():
+        print(visible(f"{source} {message}"))
     if state["replicas"]:
         _print("replicas", state["replicas"])
     _print("last run", state["last_run"])

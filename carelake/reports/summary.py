@@ -15,6 +15,8 @@ from carelake.reports.figures import (
 from carelake.reports.status import held_batches
 from carelake.settings import Context
 from carelake.shown import one_line, visible
+from carelake.warehouse.connection import now_utc
+from carelake.warehouse.freshness import freshness
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -178,6 +180,11 @@ def _print_places(console: Console, ctx: Context, summary: RunSummary) -> None:
     _heading(console, f"Marts, version {summary.version}, as of {summary.as_of}")
     _say(console, f"{summary.marts_file} ({counts})")
     _say(console, f"gates' pages: {ctx.home.data_docs / 'index.html'}")
+    quiet = [one for one in freshness(ctx, now_utc()) if one.message]
+    if quiet:
+        _heading(console, "Quiet")
+        for one in quiet:
+            _say(console, f"{one.source} {one.message}")
     held = held_batches(ctx.home)
     if held:
         _heading(console, "Held: not in the marts until somebody decides")

@@ -52,8 +52,12 @@ def up() -> None:
     """Start Airflow, MLflow, dbt docs and Data Docs on loopback, and say where they are."""
     from carelake.services import up as pages
 
-    for page in pages.up(Home.from_environment(), _say()):
+    home = Home.from_environment()
+    for page in pages.up(home, _say()):
         typer.echo(f"{page.name:<10} {page.url or '-':<32} {page.note}")
+    for name, user, password in pages.new_passwords(home):
+        typer.echo(f"{name:<20} user {user:<7} password {password}")
+    typer.echo(f"Passwords are kept in {home.state / 'secrets.json'}")
     typer.echo("Stop them with: make down")
 
 
@@ -79,6 +83,15 @@ def status() -> None:
         typer.echo("nothing is running")
 
 
+@app.command()
+def dbt_docs() -> None:
+    """Write the dbt docs of this home."""
+    from carelake import pipeline
+    from carelake.warehouse import build
+
+    typer.echo(build.docs(pipeline.open_context()))
+
+
 def _summary(home: Home) -> None:
     from carelake.reports.summary import print_run_summary
     from carelake.services.company import chosen_sources
@@ -92,8 +105,8 @@ def _summary(home: Home) -> None:
 
 def main() -> None:
     """Run the command line: errors meant for people become one line and an exit code."""
-    prepare_environment(Home.from_environment())
     try:
+        prepare_environment(Home.from_environment())
         # without its standalone mode, typer gives an exit code back instead of exiting
         sys.exit(app(standalone_mode=False) or 0)
     except CarelakeError as error:

@@ -71,6 +71,8 @@ def environment(home: Home, sources: Path, port: int) -> dict[str, str]:
             "WORKERS": "1",
             "SECRET_KEY": keys.api_secret_key,
             "INSTANCE_NAME": "Carelake",
+            # pages that describe the API to anybody, and fetch scripts from other people's servers
+            "ENABLE_SWAGGER_UI": "False",
         },
         "API_AUTH": {"JWT_SECRET": keys.jwt_secret},
         "SCHEDULER": {
@@ -88,7 +90,12 @@ def environment(home: Home, sources: Path, port: int) -> dict[str, str]:
         # a loaded machine answers late, and a task that cannot report in is failed; the end of a
         # skipped task is noticed at the next heartbeat, so those are frequent
         "WORKERS": {"EXECUTION_API_TIMEOUT": "60", "MIN_HEARTBEAT_INTERVAL": "1"},
-        "LOGGING": {"COLORED_CONSOLE_LOG": "False"},
+        "LOGGING": {
+            "COLORED_CONSOLE_LOG": "False",
+            # by default a task's log may be written by its group
+            "FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
+            "FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
+        },
         "USAGE_DATA_COLLECTION": {"ENABLED": "False"},
     }
     variables = {

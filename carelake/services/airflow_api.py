@@ -137,8 +137,11 @@ class AirflowApi:
         while True:
             try:
                 return self._send(method, path, body, self._token)
-            except ServerTrouble:
+            except (ServerTrouble, OSError) as error:
                 if time.monotonic() > end:
+                    if isinstance(error, OSError):
+                        told = f"Airflow did not answer {method} {path}: {error}"
+                        raise RunFailed(told) from error
                     raise
                 time.sleep(0.5)
 

@@ -89,7 +89,9 @@ def start(home: Home, service: Service) -> Running:
     log = home.state / "logs" / f"{service.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     mark = uuid.uuid4().hex
-    with log.open("w", encoding="utf-8") as output:
+    log.write_bytes(b"")
+    # for appending, so that `carelake tidy` may cut a log that is being written
+    with log.open("a", encoding="utf-8") as output:
         try:
             child = subprocess.Popen(
                 list(service.command),

@@ -9,8 +9,11 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from carelake.errors import RunFailed
-from carelake.services import processes
+from carelake.services import pages, processes
+from carelake.services.files import write_private
 from carelake.services.ports import HOST, free_port, kept_port
+from carelake.services.secrets import AUTH_DATABASE, USER, Secrets
+from carelake.settings import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,14 +40,32 @@ def start_mlflow(home: Home) -> str:
     port = free_port(home, MLFLOW)
     command = [
         sys.executable, "-m", "mlflow", "server",
-        "--host", HOST, "--port", str(port), "--workers", "1",
+        "--app-name", "basic-auth", "--host", HOST, "--port", str(port), "--workers", "1",
         "--backend-store-uri", home.mlflow_uri,
         "--artifacts-destination", home.mlflow_artifacts.as_uri(),
     ]  # fmt: skip
-    # without job execution it starts two processes instead of ten, and a fifth of the memory
-    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = _mlflow_environment(home)
     processes.start(home, processes.Service(MLFLOW, command, environment, home.mlflow_dir))
     return f"http://{HOST}:{port}/"
+
+
+def _mlflow_environment(home: Home) -> dict[str, str]:
+    keys = Secrets.of(home)
+    people = home.mlflow_dir / AUTH_DATABASE
+    config = home.state / "mlflow_auth.ini"
+    # whoever else is given a password may look at everything and change nothing; % is configparser's
+    write_private(
+        config,
+        "[mlflow]\ndefault_permission = READ\nauth_cache_ttl_seconds = 60\n"
+        f"database_uri = sqlite:///{people}\nadmin_username = {USER}\n".replace("%", "%%"),
+    )
+    return {
+        # without job execution it starts two processes instead of ten, and a fifth of the memory
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_AUTH_CONFIG_PATH": str(config),
+        "MLFLOW_AUTH_ADMIN_PASSWORD": keys.mlflow_password,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": keys.mlflow_secret_key,
+    }
 
 
 def start_pages(home: Home, name: str, folder: Path) -> str:
@@ -53,16 +74,17 @@ def start_pages(home: Home, name: str, folder: Path) -> str:
     Raises:
         RunFailed: there is no `index.html` in the folder.
     """
-    pages = sorted(folder.rglob("index.html"), key=lambda page: (len(page.parts), page))
-    if not pages:
+    found = sorted(folder.rglob("index.html"), key=lambda page: (len(page.parts), page))
+    if not found:
         raise RunFailed(f"no pages for {name} in {folder} yet; run the build first")
     if (url := _running(home, name)) is None:
         port = free_port(home, name)
         command = [
-            sys.executable, "-m", "http.server", str(port),
-            "--bind", HOST, "--directory", str(pages[0].parent),
+            sys.executable, "-m", "carelake.services.pages",
+            "--host", HOST, "--port", str(port), "--site", str(found[0].parent),
         ]  # fmt: skip
-        processes.start(home, processes.Service(name, command))
+        password = {pages.PASSWORD: Secrets.of(home).docs_password}
+        processes.start(home, processes.Service(name, command, password, PROJECT))
         url = f"http://{HOST}:{port}/"
     return url
 

@@ -10,6 +10,7 @@ from carelake.errors import CarelakeError
 from carelake.services import airflow, processes, servers
 from carelake.services.company import ensure_company
 from carelake.services.files import write_private
+from carelake.services.pages import READER
 from carelake.services.ports import HOST, kept_port
 from carelake.services.secrets import USER, Secrets
 
@@ -55,11 +56,24 @@ def up(home: Home, say: Callable[[str], None]) -> list[Page]:
         started = {running.name for running in processes.known(home)} - before
         processes.stop(home, sorted(started))
         raise
-    password = Secrets.of(home).airflow_password
     return [
-        Page("Airflow", api.url, f"user {USER}, password {password}"),
+        Page("Airflow", api.url, "runs, schedules, logs"),
         Page("MLflow", mlflow, "runs, metrics, registered models"),
         *pages,
+    ]
+
+
+def new_passwords(home: Home) -> list[tuple[str, str, str]]:
+    """Rows (page, user, password), the first time it is asked only; later they are in the file."""
+    shown = home.state / "passwords.shown"
+    if shown.exists():
+        return []
+    keys = Secrets.of(home)
+    write_private(shown, "")
+    return [
+        ("Airflow", USER, keys.airflow_password),
+        ("MLflow", USER, keys.mlflow_password),
+        ("dbt docs, Data Docs", READER, keys.docs_password),
     ]
 
 

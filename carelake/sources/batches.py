@@ -18,6 +18,7 @@ from typing import Any
 from carelake.errors import RunFailed
 from carelake.landing import MANIFEST, LandedFile, Manifest, write_manifest
 from carelake.source_list import Source
+from carelake.window import EVERYTHING, Window
 
 CHUNK = 1 << 20
 OUR_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
@@ -57,6 +58,8 @@ def write_batch(
     extracted_at: dt.datetime,
     cursor_before: dict[str, Any],
     cursor_after: dict[str, Any],
+    details: dict[str, Any] | None = None,
+    window: Window = EVERYTHING,
 ) -> Manifest:
     """Copy files into a new batch folder and seal it.
 
@@ -65,6 +68,9 @@ def write_batch(
     Args:
         files: pairs (name in the source system, where it can be read now).
         number: the batch's ordinal in its source, from 1.
+        cursor_after: where the next extract begins; files it lists get their sha256 here.
+        details: what the manifest tells of the reading: window, pages, requests, seconds.
+        window: what the extract was restricted to.
     """
     batch_id = f"{source.name}-{number:06d}"
     folder = landing / source.name / batch_id
@@ -74,7 +80,8 @@ def write_batch(
         folder.mkdir(parents=True)
         landed = [_copy(path, folder, i, name) for i, (name, path) in enumerate(files, start=1)]
     for file in landed:
-        cursor_after.setdefault("files", {})[file.name]["sha256"] = file.sha256
+        if file.name in cursor_after.get("files", {}):
+            cursor_after["files"][file.name]["sha256"] = file.sha256
     manifest = Manifest(
         batch_id=batch_id,
         source=source.name,
@@ -83,6 +90,9 @@ def write_batch(
         files=landed,
         cursor_before=cursor_before,
         cursor_after=cursor_after,
+        details=details or {},
+        since=window.since,
+        until=window.until,
     )
     with _written(folder):
         write_manifest(landing, manifest)

@@ -4,19 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from carelake.landing import DamagedManifest
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult
 from carelake.sources.files import extract_files
+from carelake.window import EVERYTHING, Window
 
-KINDS: dict[str, Callable[[Source, Path, Path], ExtractResult]] = {
+
+def _extract_rest(
+    source: Source, base: Path, landing: Path, window: Window, **options: Any
+) -> ExtractResult:
+    # what only this kind needs takes a second to import
+    from carelake.sources.rest import extract_rest
+
+    return extract_rest(source, base, landing, window, **options)
+
+
+KINDS: dict[str, Callable[..., ExtractResult]] = {
     "files": extract_files,
     "mbox": extract_files,
+    "rest": _extract_rest,
 }
 
 
-def extract_source(source: Source, base: Path, landing: Path) -> ExtractResult:
+def extract_source(
+    source: Source,
+    base: Path,
+    landing: Path,
+    window: Window = EVERYTHING,
+    *,
+    is_probe: bool = False,
+) -> ExtractResult:
     """Land what is new at one source; a fault of the source is a result, not an exception.
 
     That the landing zone cannot be written is no fault of the source, and is raised.
@@ -24,9 +44,11 @@ def extract_source(source: Source, base: Path, landing: Path) -> ExtractResult:
     Args:
         base: folder that relative paths start from.
         landing: the home's landing zone.
+        window: take only what lies in it; each kind says what that means there.
+        is_probe: take the first file or page only.
     """
     try:
-        return KINDS[source.kind](source, base, landing)
+        return KINDS[source.kind](source, base, landing, window, is_probe=is_probe)
     except DamagedManifest as error:
         return ExtractResult(source.name, "failed", message=str(error))
     except OSError as error:

@@ -1,7 +1,9 @@
 """Kinds `files` and `mbox`: files that a system drops into a folder.
 
 The cursor is the list of files seen, with size, modification time and sha256: a file is taken
-again when its bytes changed, whatever its times say.
+again when its bytes changed, whatever its times say. A window looks at modification times: it is
+when a file came that a folder can tell, not what it is about. What a window leaves out stays unseen,
+for the next extract to take.
 """
 
 from __future__ import annotations
@@ -15,12 +17,20 @@ from typing import Any
 from carelake.landing import Manifest, last_number, manifests, sha256_of, sweep
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult, source_lock, write_batch
+from carelake.window import EVERYTHING, Window
 
 PAGE = re.compile(r"[._-]?(?:page|part|p)[._-]?\d+", re.IGNORECASE)
 """What tells the pages of one snapshot apart in their names, as in contacts-page-2.json."""
 
 
-def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
+def extract_files(
+    source: Source,
+    base: Path,
+    landing: Path,
+    window: Window = EVERYTHING,
+    *,
+    is_probe: bool = False,
+) -> ExtractResult:
     """Land what is new in the files a source's glob finds.
 
     Append: one batch with all new or changed files. Snapshot: one batch per snapshot, in the order
@@ -29,6 +39,8 @@ def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
 
     Args:
         base: folder that `path` is relative to.
+        is_probe: take the first file only.
+        window: only files that were modified in it; pages of one snapshot count as the newest.
     """
     with source_lock(landing, source.name):
         before = manifests(landing, source.name)
@@ -42,8 +54,9 @@ def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
         refused = {path: fault for _, path in found if (fault := _fault(path, root)) is not None}
         readable = [(name, path) for name, path in found if path not in refused]
         result = ExtractResult(source.name, "nothing_new")
-        for group in _groups(source, readable):
-            taken, cursor = _land(source, group, landing, cursor, last + len(result.batches))
+        for group in _groups(source, readable[:1] if is_probe else readable, window):
+            number = last + len(result.batches) + 1
+            taken, cursor = _land(source, group, landing, cursor, number, window)
             if taken:
                 result.batches.append(taken.batch_id)
                 result.n_files += len(taken.files)
@@ -52,7 +65,7 @@ def extract_files(source: Source, base: Path, landing: Path) -> ExtractResult:
             result.outcome = "extracted"
             result.message = f"{result.n_files} files, {result.n_bytes:,} bytes"
         else:
-            result.message = "nothing new"
+            result.message = f"nothing new{f' {window}' if window else ''}"
         if refused:
             path, fault = next(iter(refused.items()))
             result.outcome = "failed"
@@ -128,14 +141,24 @@ def _nothing_found(source: Source, base: Path, before: list[Manifest]) -> Extrac
     return ExtractResult(source.name, "failed", message=message)
 
 
-def _groups(source: Source, found: list[tuple[str, Path]]) -> list[list[tuple[str, Path]]]:
-    """Files that make one batch together."""
+def _modified(group: list[tuple[str, Path]]) -> dt.datetime:
+    """When that one of some files changed that changed last."""
+    newest = max(path.stat().st_mtime_ns for _, path in group)
+    return dt.datetime.fromtimestamp(newest // 10**9, dt.UTC)
+
+
+def _groups(
+    source: Source, found: list[tuple[str, Path]], window: Window
+) -> list[list[tuple[str, Path]]]:
+    """Files that make one batch together, of those a window lets through."""
     if source.mode == "append":
-        return [found]
+        within = [file for file in found if not window or _modified([file]) in window]
+        return [within] if within else []
     groups: dict[str, list[tuple[str, Path]]] = {}
     for name, path in found:
         groups.setdefault(PAGE.sub("", name), []).append((name, path))
-    return [groups[key] for key in sorted(groups)]
+    ordered = [groups[key] for key in sorted(groups)]
+    return [group for group in ordered if not window or _modified(group) in window]
 
 
 def _land(
@@ -143,7 +166,8 @@ def _land(
     group: list[tuple[str, Path]],
     landing: Path,
     cursor: dict[str, Any],
-    last: int,
+    number: int,
+    window: Window,
 ) -> tuple[Manifest | None, dict[str, Any]]:
     """Write a batch if anything in the group is new; a snapshot is landed whole."""
     seen: dict[str, Any] = dict(cursor.get("files", {}))
@@ -158,10 +182,11 @@ def _land(
         landing,
         source,
         take,
-        number=last + 1,
+        number=number,
         extracted_at=dt.datetime.now(dt.UTC),
         cursor_before=cursor,
         cursor_after=after,
+        window=window,
     )
     return manifest, manifest.cursor_after
 

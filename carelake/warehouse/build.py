@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,10 +18,14 @@ import duckdb
 import psutil
 
 from carelake.errors import RunFailed
+from carelake.progress import Progress
 from carelake.settings import PROJECT, Context, Home
+from carelake.warehouse import company
+from carelake.warehouse.company import DbtProject
 from carelake.warehouse.connection import connect, literal, read_pepper, write_lock
 from carelake.warehouse.fingerprint import relation_fingerprint
-from carelake.warehouse.recorded import get_state, set_state
+from carelake.warehouse.recorded import SCHEDULING, TELLING, get_state, set_state
+from carelake.warehouse.schema import DERIVED
 
 LAYERS = {
     "features": ["path:models/staging", "path:models/intermediate", "path:models/features"],
@@ -30,7 +35,11 @@ LAYERS = {
 FEATURES = {"conversations": "features_conversations", "customers": "features_customers"}
 KEPT_FEATURE_FOLDERS = 3
 RECIPE = "derived_recipe"
-UNSEEN = {"build_threads", "build_memory", "kept_versions", "parquet_month_from", "settle_seconds"}
+COMPANY_RECIPE = "company_recipe"
+UNSEEN = {
+    "build_threads", "build_memory", "kept_versions", "parquet_month_from", "settle_seconds",
+    *TELLING,
+}  # fmt: skip
 """Settings that no model can see."""
 
 
@@ -45,7 +54,9 @@ class BuildResult:
     slowest: list[tuple[str, float]]
 
 
-def build(ctx: Context, layer: str, *, full_refresh: bool = False) -> BuildResult:
+def build(
+    ctx: Context, layer: str, progress: Progress | None = None, *, full_refresh: bool = False
+) -> BuildResult:
     """Run `dbt build` for one layer: 'features' (and all below it) or 'marts'.
 
     Raises:
@@ -53,20 +64,22 @@ def build(ctx: Context, layer: str, *, full_refresh: bool = False) -> BuildResul
     """
     # a test that needs models of both layers runs with the later one
     arguments = ["build", "--indirect-selection", "buildable", "--select", *LAYERS[layer]]
-    # unit tests prove the SQL, not the data: the test suite runs them
-    arguments += ["--exclude-resource-type", "unit_test"]
     with write_lock(ctx.home, f"build {layer}"):
-        recipe = _recipe(ctx)
-        if full_refresh or _built_by(ctx.home) != recipe:
+        ours, theirs = _built_by(ctx.home)
+        project = company.prepare(ctx, built_by=theirs)
+        recipe = _recipe(ctx, project.root)
+        if project.has_company and layer == "features":
+            arguments += [f"package:{company.PACKAGE},resource_type:seed"]
+        # unit tests prove the SQL, not the data: the test suite runs them
+        arguments += ["--exclude-resource-type", "unit_test"]
+        if full_refresh or ours != recipe:
             arguments.append("--full-refresh")
-        elif layer == "features":
+        elif layer == "features" and theirs == project.digest:
             # the same SQL over the same names: they are there already
             arguments += ["--exclude", "config.materialized:view"]
-        results = _invoke(ctx, arguments)
+        results = _invoke(ctx, arguments, project, progress)
         _raise_on_failure(ctx, results)
-        if layer == "features":
-            with connect(ctx.home) as con:
-                set_state(con, RECIPE, recipe)
+        _note_build(ctx, layer, recipe, project)
     nodes = [(r.node.resource_type, r.node.name, r) for r in results]
     timed = sorted(((name, r.execution_time) for _, name, r in nodes), key=lambda t: -t[1])
     return BuildResult(
@@ -78,42 +91,62 @@ def build(ctx: Context, layer: str, *, full_refresh: bool = False) -> BuildResul
     )
 
 
+def _note_build(ctx: Context, layer: str, recipe: str, project: DbtProject) -> None:
+    """Remember what was built by what, and forget what no model makes any more."""
+    with connect(ctx.home) as con:
+        if layer == "features":
+            set_state(con, RECIPE, recipe)
+        else:
+            set_state(con, COMPANY_RECIPE, project.digest or "")
+            company.drop_gone(con, ctx.home.dbt / "target" / "manifest.json", DERIVED)
+
+
 def _raise_on_failure(ctx: Context, results: list[Any]) -> None:
-    failed = [(r.node.name, r.message) for r in results if r.status in ("error", "fail")]
+    failed = [(r.node, r.message) for r in results if r.status in ("error", "fail")]
     if failed:
-        name, message = failed[0]
+        node, message = failed[0]
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         lines = [line.strip() for line in str(message).splitlines() if line.strip()]
+        where = node.name
+        if node.package_name == company.PACKAGE:
+            file = company.custom_folder(ctx.config_dir) / node.original_file_path
+            where = f"{file}: {node.name}"
         raise RunFailed(
-            f"dbt: {name}: {' '.join(lines[:3])}{more}; log: {ctx.home.dbt / 'logs'}",
-            public=f"dbt: {name} failed{more}",
+            f"dbt: {where}: {' '.join(lines[:3])}{more}; log: {ctx.home.dbt / 'logs'}",
+            public=f"dbt: {node.name} failed{more}",
         )
 
 
-def _recipe(ctx: Context) -> str:
+def _recipe(ctx: Context, project: Path) -> str:
     """Digest of all that decides what a model makes of the same raw rows.
 
     Models that remember compare their inputs only; under another recipe they begin anew. DuckDB is
-    part of it because its `hash` may differ from version to version.
+    part of it because its `hash` may differ from version to version. A company's own models are
+    not: none of ours is made from them.
     """
-    said = (ctx.settings.model_dump_json(exclude=UNSEEN), ctx.sources.model_dump_json())
+    said = (
+        ctx.settings.model_dump_json(exclude=UNSEEN),
+        ctx.sources.model_dump_json(exclude=SCHEDULING),
+    )
     versions = (duckdb.__version__, version("phonenumbers"), version("dbt-duckdb"))
     digest = hashlib.sha256(repr((said, versions)).encode())
-    for path in sorted((PROJECT / "dbt_project").rglob("*")):
+    for path in sorted(project.rglob("*")):
         if path.suffix in (".sql", ".yml"):
             digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def _built_by(home: Home) -> str | None:
+def _built_by(home: Home) -> tuple[str | None, str | None]:
+    """The recipes of the last build: of our models, and of the company's."""
     with connect(home) as con:
-        return get_state(con, RECIPE)
+        return get_state(con, RECIPE), get_state(con, COMPANY_RECIPE) or None
 
 
 def docs(ctx: Context) -> Path:
     """Write the dbt docs site; gives its folder (`index.html`)."""
     with write_lock(ctx.home, "dbt docs"):
-        _invoke(ctx, ["docs", "generate", "--static"])
+        project = company.prepare(ctx, built_by=_built_by(ctx.home)[1])
+        _invoke(ctx, ["docs", "generate", "--static"], project)
     target = ctx.home.dbt / "target"
     site = ctx.home.dbt / "site"
     site.mkdir(parents=True, exist_ok=True)
@@ -121,9 +154,26 @@ def docs(ctx: Context) -> Path:
     return site
 
 
-def _invoke(ctx: Context, arguments: list[str]) -> list[Any]:
+def _counter(progress: Progress) -> Callable[[Any], None]:
+    """Listens to dbt's events and reports how many models and tests are done."""
+    done = 0
+
+    def listen(event: Any) -> None:
+        nonlocal done
+        if event.info.name == "LogStartLine":
+            progress.bar("dbt", done, event.data.total)
+        elif event.info.name == "NodeFinished":
+            done += 1
+
+    return listen
+
+
+def _invoke(
+    ctx: Context, arguments: list[str], project: DbtProject, progress: Progress | None = None
+) -> list[Any]:
     os.environ["CARELAKE_WAREHOUSE"] = str(ctx.home.warehouse)
     os.environ["CARELAKE_PEPPER"] = read_pepper(ctx.home)
+    os.environ["CARELAKE_DBT_PACKAGES"] = str(project.packages)
     # with little memory one model at a time has all of it; DuckDB still works on several threads
     n_models = 1 if ctx.settings.build_memory else ctx.settings.build_threads
     os.environ["CARELAKE_THREADS"] = str(n_models)
@@ -132,27 +182,40 @@ def _invoke(ctx: Context, arguments: list[str]) -> list[Any]:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
-    project = [
+    places = [
         "--project-dir",
-        str(PROJECT / "dbt_project"),
+        str(project.root),
         "--profiles-dir",
         str(PROJECT / "dbt_project"),
     ]
     # what goes wrong is raised, in one line; the log has the rest
     quiet = ["--quiet", "--no-use-colors", "--log-level", "none", "--log-level-file", "info"]
-    project += ["--vars", json.dumps({"satisfied_from": ctx.settings.ml.satisfied_at})]
+    places += ["--vars", json.dumps({"satisfied_from": ctx.settings.ml.satisfied_at})]
+    listeners = [_counter(progress)] if progress else []
     loud, logging.raiseExceptions = logging.raiseExceptions, False
     try:
-        outcome = dbtRunner().invoke([*quiet, *arguments, *project])
+        manifest: Any = None
+        if project.has_company:
+            parsed = dbtRunner().invoke([*quiet, "parse", *places])
+            _raise_exception(ctx, parsed)
+            manifest = parsed.result
+            company.check_manifest(manifest, ctx)
+        runner = dbtRunner(manifest=manifest, callbacks=listeners)
+        outcome = runner.invoke([*quiet, *arguments, *places])
     finally:
         # when its log cannot be written, as on a full disk, logging prints a traceback per line
         logging.raiseExceptions = loud
         # dbt keeps its connection for the life of the process; the next step needs the file
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
         gc.collect()
-    if outcome.exception is not None:
-        raise RunFailed(f"dbt: {outcome.exception}") from outcome.exception
+    _raise_exception(ctx, outcome)
     return list(getattr(outcome.result, "results", []) or [])
+
+
+def _raise_exception(ctx: Context, outcome: Any) -> None:
+    if outcome.exception is not None:
+        said = " ".join(str(outcome.exception).split())
+        raise RunFailed(f"dbt: {company.as_named(said, ctx)}") from outcome.exception
 
 
 def export_features(ctx: Context) -> Path:

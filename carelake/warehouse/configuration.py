@@ -55,6 +55,7 @@ def _record_settings(con: duckdb.DuckDBPyConnection, settings: Settings) -> None
         "ces_easy_is": settings.ces_easy_is,
         "unanswered_days": str(settings.unanswered_days),
         **{f"reply_within_minutes.{c}": str(m) for c, m in settings.reply_within_minutes.items()},
+        **{f"retention.{entity}": str(days) for entity, days in settings.retention.items()},
     }
     kept = ", ".join(literal(key) for key in ("as_of_override", *flat))
     con.execute(f"delete from ops.settings where key not in ({kept})")

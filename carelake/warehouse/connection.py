@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import duckdb
 
 from carelake.errors import ConfigError, RunFailed, WriterBusy
 from carelake.settings import Home
+from carelake.warehouse.migrations import migrate
 
 STORAGE = "v1.4.0"
 """DuckDB's oldest version that can open the warehouse."""
@@ -64,6 +66,7 @@ def write_lock(
     *,
     wait_seconds: float = 900,
     say: Callable[[str], None] | None = None,
+    poll_seconds: float = 0.1,
 ) -> Iterator[None]:
     """Hold the home's one writer's lock; while waiting, say who holds it.
 
@@ -71,6 +74,7 @@ def write_lock(
 
     Args:
         say: where to name the holder; standard error without, for nobody should wait unknowing.
+        poll_seconds: how often to look; between two steps of a run the lock is free for a moment.
 
     Raises:
         WriterBusy: another writer kept it for longer than `wait_seconds`.
@@ -86,7 +90,7 @@ def write_lock(
     home.root.mkdir(parents=True, exist_ok=True)
     handle = os.open(home.lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _acquire(handle, home.lock, wait_seconds, say or tell)
+        _acquire(handle, home.lock, wait_seconds, poll_seconds, say or tell)
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose}
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(holder).encode(), 0)
@@ -100,7 +104,9 @@ def write_lock(
         os.close(handle)
 
 
-def _acquire(handle: int, path: Path, wait_seconds: float, say: Callable[[str], None]) -> None:
+def _acquire(
+    handle: int, path: Path, wait_seconds: float, poll: float, say: Callable[[str], None]
+) -> None:
     deadline = time.monotonic() + wait_seconds
     told = False
     while True:
@@ -112,7 +118,7 @@ def _acquire(handle: int, path: Path, wait_seconds: float, say: Callable[[str], 
         if not told:
             say(f"waiting for the warehouse, held by {_holder(handle)}")
             told = True
-        time.sleep(0.1)
+        time.sleep(poll)
 
 
 def tell(text: str) -> None:
@@ -132,6 +138,45 @@ def _holder(handle: int) -> str:
     return f"process {owner}, which is none of ours" if owner else "another process"
 
 
+@dataclass(frozen=True)
+class LockState:
+    """The writer's lock as it is now.
+
+    Attributes:
+        pid: of the holder, None when nobody holds it or the kernel does not say who.
+        purpose: what a writer of ours wrote there, '' without. One that is not held and has a
+            purpose was left by a writer that was killed.
+    """
+
+    is_held: bool
+    pid: int | None = None
+    host: str = ""
+    purpose: str = ""
+
+
+def lock_state(home: Home) -> LockState:
+    """Who holds the writer's lock; looks, and does not wait."""
+    try:
+        handle = os.open(home.lock, os.O_RDWR)
+    except OSError:
+        return LockState(is_held=False)
+    try:
+        said: dict[str, Any] = {}
+        with contextlib.suppress(ValueError):
+            said = json.loads(os.pread(handle, 4096, 0))
+        owner = _owner(handle)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = owner or said.get("pid")
+            is_ours = said.get("pid") == pid
+            purpose = str(said.get("purpose", "")) if is_ours else ""
+            return LockState(True, pid, str(said.get("host", "")), purpose)
+        return LockState(False, None, str(said.get("host", "")), str(said.get("purpose", "")))
+    finally:
+        os.close(handle)
+
+
 def _owner(handle: int) -> int | None:
     """The process that holds the flock, as the kernel lists it; None where it does not say."""
     inode = os.fstat(handle).st_ino
@@ -149,14 +194,17 @@ def connect(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse for writing; call under `write_lock`.
 
+    A home made by an earlier Carelake is brought up to this one first.
+
     Raises:
         RunFailed: a stranger holds the file, or it is no DuckDB file.
-        ConfigError: the home has not been initialised.
+        ConfigError: the home has not been initialised, or a newer Carelake wrote it.
     """
     if not home.is_initialised():
         raise ConfigError(f"{home.root}: not a Carelake home yet; run `carelake init`")
     con = open_file(home.warehouse, home, threads=threads, memory=memory)
     try:
+        migrate(con, home.root)
         yield con
     finally:
         con.close()

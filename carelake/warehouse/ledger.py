@@ -130,6 +130,7 @@ def record_batch(
         "status": "held" if result.held_reason else "arrived",
         "held_reason": result.held_reason,
         "checked_at": None,
+        "n_expired": 0,
     }
     # a key that is deleted and inserted in one transaction ends the process on a full disk
     changes = ", ".join(f"{name} = excluded.{name}" for name in row if name != "batch_id")

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from carelake.errors import RunFailed
-from carelake.landing import DamagedManifest, LandedFile, Manifest, manifests
+from carelake.landing import DamagedManifest, LandedFile, Manifest, manifests, unpack
 from carelake.progress import Progress
 from carelake.settings import Context
 from carelake.source_list import Source
@@ -165,7 +165,13 @@ def _stage(reader: Reader, ctx: Context, manifest: Manifest) -> list[_Staged]:
             reason = f"{DAMAGED}: {damage[file.landed]}; {mend}"
             staged.append(_Staged(file, unreadable=reason))
             continue
-        path = manifest.folder(ctx.home.landing) / file.landed
+        if file.stored is None:  # retention removed its bytes
+            staged.append(_Staged(file))
+            continue
+        path = manifest.folder(ctx.home.landing) / file.stored
+        if file.is_packed:
+            (reader.scratch / "unpacked").mkdir(exist_ok=True)
+            path = unpack(path, reader.scratch / "unpacked" / file.landed)
         try:
             staged.append(_Staged(file, incoming=_read(reader, path)))
         except DATA_FAULTS as fault:
@@ -192,7 +198,7 @@ def _roll_back(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _scratch(ctx: Context) -> Path:
-    ctx.home.scratch.mkdir(parents=True, exist_ok=True)
+    ctx.home.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(dir=ctx.home.scratch))
 
 
@@ -230,6 +236,8 @@ def _write_file(
     staged: _Staged,
     sequence: int,
 ) -> FileResult:
+    if staged.file.stored is None:
+        return FileResult(0, [], [], [])
     if staged.incoming is None:
         reason = staged.unreadable or "cannot be read"
         return FileResult(0, [Reject(None, None, reason, "")], [], [], unreadable=reason)

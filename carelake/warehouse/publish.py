@@ -68,12 +68,15 @@ def publish(ctx: Context, *, release: bool = False) -> PublishResult:
         promoted = promoted_columns(ctx)
         state = {"fingerprint": fingerprint, "accounts": _accounts(con), "promoted": promoted}
         said = {} if current is None else publication(home, current)
-        if said.items() >= state.items() and not said.get("banner"):
+        # a banner about a silent source stays with the data it speaks of
+        is_held_back = (said.get("banner") or {"kind": "quiet"}).get("kind") != "quiet"
+        if said.items() >= state.items() and not is_held_back:
             return PublishResult(False, current, f"nothing changed; version {current} stays")
         version = max([0, *versions(home)]) + 1
         folder = home.published / "versions" / f"{version:06d}"
         draft = folder.with_name(folder.name + ".part")
         draft.mkdir(parents=True)
+        folder.parent.chmod(0o755)  # whatever the umask: readers pass through
         # a promoted column repeats what `attributes` holds: it is no part of the fingerprint
         excluded = {
             mart: volatile.get(mart, frozenset()) | frozenset(promoted.get(mart, {}))

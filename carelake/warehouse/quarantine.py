@@ -124,7 +124,7 @@ def replay(ctx: Context, batches: list[str] | None = None) -> list[BatchResult]:
             them; without, every batch that has quarantined records or is held.
 
     Raises:
-        ConfigError: a batch that was never loaded.
+        ConfigError: a batch that was never loaded, or of which retention removed rows.
     """
     by_name = {source.name: source for source in ctx.sources.sources}
     with (
@@ -132,12 +132,22 @@ def replay(ctx: Context, batches: list[str] | None = None) -> list[BatchResult]:
         connect(ctx.home, **ctx.settings.duckdb) as con,
     ):
         record_configuration(con, ctx)
-        wanted = batches or _with_quarantine(con)
         landed = {m.batch_id: m for m in manifests(ctx.home.landing)}
+        # an older version would come back in the place of a correction or deletion that is gone
+        expired = {
+            row[0]
+            for row in con.execute("select batch_id from ops.ledger where n_expired > 0").fetchall()
+        }
+        wanted = batches or [b for b in _with_quarantine(con) if b not in expired]
         for batch_id in wanted:
             if batch_id not in landed:
                 raise ConfigError(f"no batch '{batch_id}'; `carelake quarantine list` names them")
         for batch_id in batches or ():
+            if batch_id in expired:
+                raise ConfigError(
+                    f"batch '{batch_id}': retention removed rows of it, so it cannot be loaded again; "
+                    "what is left of it stays as it is"
+                )
             landed[batch_id] = reseal(ctx.home.landing, landed[batch_id])
         # the stored dialect came from the file that is read again: it is found anew
         con.execute("update ops.sources set csv_dialect = null")

@@ -6,9 +6,7 @@ from carelake.settings import Context
 from carelake.warehouse.build import RECIPE
 from carelake.warehouse.connection import connect, write_lock
 from carelake.warehouse.recorded import set_state
-
-DERIVED = ("staging", "intermediate", "features", "marts")
-"""Schemas that dbt alone writes; `raw`, `ops`, `ml` and `care` are recorded."""
+from carelake.warehouse.schema import DERIVED
 
 
 def drop_derived(ctx: Context) -> int:

@@ -21,6 +21,12 @@ SCORE_TABLES = {
 }
 
 
+TELLING = {"alerts", "keeping", "links", "replicas"}
+"""Settings about people, pages, copies and tidiness: nothing in a table depends on them."""
+SCHEDULING: dict[str, Any] = {"sources": {"__all__": {"schedule", "owner", "tags"}}}
+"""Keys of a source that say when it runs and who minds it, and nothing in a table."""
+
+
 def record_scores(con: duckdb.DuckDBPyConnection, files: dict[str, Path]) -> int:
     """Replace the scores of each table by a score file's rows; gives rows written.
 
@@ -155,10 +161,16 @@ def _champions(con: duckdb.DuckDBPyConnection) -> str:
 
 def _marker(ctx: Context, batches: str, champions: str) -> str:
     """Digest of all that a build depends on: batches, models, settings, rules and our own code."""
-    # where the marts are copied to changes nothing in them
-    said = (ctx.settings.model_dump_json(exclude={"replicas"}), ctx.sources.model_dump_json())
+    said = (
+        ctx.settings.model_dump_json(exclude=TELLING),
+        ctx.sources.model_dump_json(exclude=SCHEDULING),
+    )
     digest = hashlib.sha256(repr((batches, champions, said)).encode())
-    own = [ctx.config_dir / "followup.yml", *sorted((ctx.config_dir / "custom").rglob("*"))]
+    custom = ctx.config_dir / "custom"
+    own = [ctx.config_dir / "followup.yml", *sorted(custom.rglob("*"))]
+    # a file that only moved makes another mart
+    places = [str(path.relative_to(custom)) for path in own[1:]]
+    digest.update(repr(places).encode())
     models = sorted((PROJECT / "dbt_project").rglob("*.sql"))
     rules = sorted((PROJECT / "carelake" / "followup").glob("*.*l"))
     for path in [*own, *models, *rules]:
@@ -173,7 +185,7 @@ def write_ops(con: duckdb.DuckDBPyConnection, home: Home) -> None:
     draft.unlink(missing_ok=True)
     con.execute(f"attach {literal(str(draft))} as ops_out")
     try:
-        for table in ("ledger", "batch_files", "steps", "check_results", "state"):
+        for table in ("ledger", "batch_files", "steps", "check_results", "retention", "state"):
             con.execute(f"create table ops_out.{table} as from ops.{table}")
         if has_table(con, "marts", "source_runs"):
             con.execute("create table ops_out.source_runs as from marts.source_runs")

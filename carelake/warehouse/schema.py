@@ -11,6 +11,9 @@ RAW_TAIL = """
     extracted_at timestamptz, file_name varchar, row_number bigint
 """
 
+DERIVED = ("staging", "intermediate", "features", "marts")
+"""Schemas that dbt alone writes; `raw`, `ops`, `ml` and `care` are recorded."""
+
 EMAIL_COLUMNS = (
     "message_id", "in_reply_to", "references_ids", "from_address", "from_name", "to_addresses",
     "subject", "sent_at", "body_text", "language", "is_auto_reply", "attachments",
@@ -36,7 +39,7 @@ create table if not exists ops.ledger (
     manifest_path varchar, extracted_at timestamptz, loaded_at timestamptz, n_files bigint,
     n_bytes bigint, n_physical bigint, n_raw bigint, n_structural_rejects bigint,
     columns json, missing_columns json, new_columns json, seconds decimal(18, 3), status varchar,
-    held_reason varchar, checked_at timestamptz
+    held_reason varchar, checked_at timestamptz, n_expired bigint default 0
 );
 -- arrived: loaded, not gated yet, invisible to the build under way; then loaded or held; a person
 -- may make a held one released or discarded
@@ -57,6 +60,12 @@ create table if not exists ops.check_results (
 create table if not exists ops.steps (
     run_id varchar, step varchar, started_at timestamptz, seconds decimal(18, 3), outcome varchar,
     rows bigint, detail varchar
+);
+-- one receipt per rule and batch: what retention removed, and when
+create table if not exists ops.retention (
+    applied_at timestamptz, as_of timestamptz, entity varchar, keep_days integer,
+    keep_from timestamptz, source_name varchar, batch_id varchar, n_rows bigint, n_rejects bigint,
+    n_files bigint, n_bytes bigint
 );
 create table if not exists ops.state (key varchar primary key, value varchar);
 create table if not exists ml.satisfaction_scores (

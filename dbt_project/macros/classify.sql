@@ -188,14 +188,15 @@ final as (
 select * from final
 {% endmacro %}
 
-{# Every typed row with what became of it. #}
+{# Every typed row with what became of it; `expired` is what retention leaves out. #}
 {% macro classified(entity) %}
 with
 
 final as (
     select
         typed.* exclude (batch_seq, loaded_at),
-        coalesce(set_aside.disposition, 'staged') as disposition,
+        coalesce(set_aside.disposition, case when {{ is_expired(entity) }} then 'expired' else 'staged' end)
+            as disposition,
     from {{ ref('stg_' ~ entity ~ '__typed') }} as typed
     left join {{ ref('stg_' ~ entity ~ '__set_aside') }} as set_aside
         on
@@ -207,7 +208,7 @@ final as (
 select * from final
 {% endmacro %}
 
-{# The rows that count. #}
+{# The rows that count: not set aside, and not too old. #}
 {% macro staged(entity) %}
 with
 
@@ -219,6 +220,9 @@ final as (
             typed.batch_seq = set_aside.batch_seq
             and typed.file_name = set_aside.file_name
             and typed.row_number = set_aside.row_number
+    {%- if event_time(entity) %}
+    where not {{ is_expired(entity) }}
+    {%- endif %}
 )
 
 select * from final

@@ -57,7 +57,7 @@ def test_every_command_has_help_with_an_example(env: dict[str, str]) -> None:
         ["init"], ["sample"], ["extract"], ["load"], ["build"], ["score"], ["train"], ["check"],
         ["publish"], ["rollback"], ["run"], ["rebuild"], ["status"], ["sql"], ["fingerprint"], ["followup", "plan"],
         ["quarantine", "list"], ["quarantine", "show"], ["quarantine", "replay"],
-        ["batch", "release"], ["batch", "discard"],
+        ["batch", "release"], ["batch", "discard"], ["source", "kinds"], ["source", "test"],
     ]  # fmt: skip
     from typer.testing import CliRunner
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from pathlib import Path
 
 import pytest
 
 from carelake.errors import ConfigError
-from carelake.settings import Settings
+from carelake.settings import Home, Settings, prepare_environment
 
 
 def test_business_hours_become_intervals_in_the_order_of_the_week(tmp_path: Path) -> None:
@@ -48,3 +49,26 @@ def test_a_wrong_setting_names_file_key_and_mend(
         Settings.load(path)
     for part in ["carelake.yml", *parts]:
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://admin:planted-word@mlflow:5000", "postgresql+psycopg2://m:planted-word@db/mlflow"],
+)
+def test_an_address_with_a_password_is_refused_without_repeating_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("CARELAKE_MLFLOW_URI", address)
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_PASSWORD") as told:
+        prepare_environment(Home(tmp_path))
+    assert "planted-word" not in str(told.value)
+
+
+def test_what_a_process_of_a_home_makes_is_its_owners_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        prepare_environment(Home(tmp_path))
+        (tmp_path / "file").touch()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600

@@ -44,7 +44,7 @@ def test_without_an_id_every_row_counts_unless_told_otherwise(tmp_path: Path) ->
         (("format: csv", "format: cvs"), ["shop_support", "format", "csv"]),
         (("entity: conversations", "entity: chats"), ["entity", "communications"]),
         (("opened_at: opened", "opend_at: opened"), ["opend_at", "no such column", "opened_at"]),
-        (("path: inbox/*.csv", "paht: inbox/*.csv"), ["path", "missing"]),
+        (("path: inbox/*.csv", "paht: inbox/*.csv"), ["paht", "did you mean path"]),
         (
             ("entity: conversations", "entity: conversations\n    colour: red"),
             ["colour", "unknown key"],

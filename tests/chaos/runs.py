@@ -50,6 +50,10 @@ def import_all(cache: Path) -> None:
     gc.freeze()
 
 
+PATIENCE = float(os.environ.get("CHAOS_PATIENCE", "600"))
+"""Seconds after which a run counts as hung; a loaded machine needs more."""
+
+
 @dataclass
 class Orders:
     """What a run is told beyond its command line; none of it is a part of the product.
@@ -83,7 +87,7 @@ class Run:
         os.close(tell)
         self.code: int | None = None
 
-    def wait_for(self, step: str, seconds: float = 600) -> bool:
+    def wait_for(self, step: str, seconds: float = PATIENCE) -> bool:
         """Wait until a step begins; False when the run ended before."""
         end = time.monotonic() + seconds
         while step not in self.steps:
@@ -91,7 +95,7 @@ class Run:
                 return False
         return True
 
-    def wait(self, seconds: float = 600) -> int:
+    def wait(self, seconds: float = PATIENCE) -> int:
         """Wait for the end; gives the exit code, negative for a signal. Kills what takes too long."""
         end = time.monotonic() + seconds
         while self._listen(end):

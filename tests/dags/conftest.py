@@ -17,7 +17,7 @@ SOURCES = """
 sources:
   - {name: shop_support, kind: files, path: a.csv, format: csv, entity: conversations,
      columns: {conversation_id: id}, owner: support-data, tags: [crm], schedule: "@hourly"}
-  - {name: support_inbox, kind: mbox, path: inbox.mbox}
+  - {name: support_inbox, kind: mbox, path: inbox.mbox, freshness: {block: 3d}}
 """
 
 

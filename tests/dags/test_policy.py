@@ -33,14 +33,25 @@ def test_every_dag_opens_with_a_triage_note(dags: dict[str, Any]) -> None:
         assert re.findall(r"^(\d)\. ", note, re.M) == ["1", "2", "3"], dag.dag_id
 
 
-def test_every_task_has_owner_retries_and_timeout(dags: dict[str, Any]) -> None:
+def test_every_task_has_owner_retries_timeout_and_somebody_who_is_told(
+    dags: dict[str, Any],
+) -> None:
+    from carelake.airflow_alerts import task_failed
+
     for dag in dags.values():
+        assert dag.deadline, dag.dag_id
         assert dag.tags and dag.description and not dag.catchup and dag.max_active_runs == 1
         for task in dag.tasks:
             where = f"{dag.dag_id}.{task.task_id}"
             assert task.owner not in ("", "airflow"), where
             assert task.retries >= 1 and task.retry_exponential_backoff > 1, where
             assert timedelta() < task.execution_timeout <= timedelta(hours=1), where
+            assert task_failed in task.on_failure_callback, where
+
+
+def test_waiting_holds_no_worker(dags: dict[str, Any]) -> None:
+    settle = dags["build_marts"].get_task("settle")
+    assert settle.mode == "reschedule" and settle.poke_interval <= 5
 
 
 def test_every_writer_of_the_warehouse_waits_in_the_one_slot_pool(dags: dict[str, Any]) -> None:

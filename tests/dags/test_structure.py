@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 import types
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,22 @@ def test_each_source_has_a_dag_with_its_owner_schedule_and_tags(dags: dict[str, 
     assert [task.task_id for task in dag.topological_sort()] == ["extract", "load"]
     assert {task.owner for task in dag.tasks} == {"support-data"}
     assert {"ingest", "crm", "conversations"} <= set(dag.tags)
-    assert dag.schedule == "@hourly"
+    assert dag.timetable.expression == "0 * * * *"
+    assert set(dag.params) == {"since", "until"}
+
+
+def test_a_source_with_a_limit_is_asked_after_its_load_whether_it_fell_silent(
+    dags: dict[str, Any],
+) -> None:
+    assert "check_freshness" not in dags["ingest_shop_support"].task_ids
+    dag = dags["ingest_support_inbox"]
+    assert [task.task_id for task in dag.topological_sort()] == [
+        "extract",
+        "load",
+        "check_freshness",
+    ]
+    # a load with nothing to do is skipped, and just then the question matters
+    assert dag.get_task("check_freshness").trigger_rule == "none_failed"
 
 
 def test_only_load_tells_that_a_source_brought_something(dags: dict[str, Any]) -> None:
@@ -61,20 +77,26 @@ def test_only_a_promotion_tells_about_the_champion(dags: dict[str, Any]) -> None
     assert [asset.name for asset in dag.get_task("promote").outlets] == ["champion"]
 
 
-class FakeTask:
-    """The running task instance: takes XComs, and counts down the ingests still under way."""
+def test_housekeeping_removes_before_it_tidies_once_a_week(dags: dict[str, Any]) -> None:
+    dag = dags["housekeeping"]
+    assert [task.task_id for task in dag.topological_sort()] == ["apply_retention", "tidy"]
+    assert dag.schedule == "0 4 * * 0"
 
-    def __init__(self, busy: int = 0) -> None:
+
+class FakeTask:
+    """The running task instance: takes XComs, and says which ingests are under way."""
+
+    def __init__(self, busy: tuple[str, ...] = ()) -> None:
         self.pushed: dict[str, Any] = {}
         self.busy = busy
+        self.start_date = datetime.now(UTC)
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = value
 
     def get_dr_count(self, dag_id: str, states: list[str]) -> int:
         assert states == ["queued", "running"]
-        self.busy -= 1
-        return int(self.busy >= 0)
+        return int(dag_id in self.busy)
 
 
 @pytest.fixture
@@ -86,7 +108,7 @@ def parts(
 
     import carelake
 
-    context: dict[str, Any] = {"run_id": "r1", "ti": FakeTask(), "outlet_events": {}}
+    context: dict[str, Any] = {"run_id": "r1", "ti": FakeTask(), "outlet_events": {}, "params": {}}
     pipeline = types.ModuleType("carelake.pipeline")
     monkeypatch.setitem(sys.modules, "carelake.pipeline", pipeline)
     monkeypatch.setattr(carelake, "pipeline", pipeline, raising=False)
@@ -104,14 +126,15 @@ def test_a_step_shows_rows_and_timing_as_xcom_and_on_its_asset_event(parts: Any)
     context["outlet_events"] = {asset: types.SimpleNamespace(extra=None)}
     calls: list[tuple[Any, ...]] = []
 
-    def run_step(name: str, *, sources: list[str] | None, run_id: str) -> dict[str, Any]:
+    def run_step(name: str, *, sources: list[str], run_id: str, progress: Any) -> dict[str, Any]:
         calls.append((name, sources, run_id))
         return _result("done")
 
     pipeline.run_step = run_step
-    shown = dag_parts.run_step("load", ["shop_support"], may_skip=True, outlet=asset)
+    shown = dag_parts.run_step("load", {"sources": ["shop_support"]}, may_skip=True, outlet=asset)
     assert calls == [("load", ["shop_support"], "r1")]
-    assert shown == context["outlet_events"][asset].extra == _result("done")
+    assert shown == context["outlet_events"][asset].extra
+    assert shown == {**_result("done"), "startup_seconds": pytest.approx(0, abs=2)}
 
 
 def test_nothing_new_skips_so_that_no_event_is_sent(parts: Any) -> None:
@@ -149,15 +172,51 @@ def test_a_wrong_setting_is_not_retried_and_a_failed_run_is(parts: Any) -> None:
         dag_parts.run_step("check_marts", is_gate=True)
 
 
-def test_settling_waits_for_ingests_but_not_for_ever(
-    parts: Any, monkeypatch: pytest.MonkeyPatch
+def test_settling_looks_at_the_runs_of_every_source_and_tells_what_it_waited_for(
+    parts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dag_parts, context, _ = parts
-    monkeypatch.setattr(dag_parts.time, "sleep", lambda seconds: None)
-    context["ti"] = FakeTask(busy=2)
-    assert dag_parts.wait_for_ingests(["a"], 60)["summary"] == "every source has arrived"
-    context["ti"] = FakeTask(busy=10**9)
-    assert dag_parts.wait_for_ingests(["a"], 0.01)["summary"] == "went on without a"
+    monkeypatch.setenv("CARELAKE_HOME", str(tmp_path))
+    context["ti"] = FakeTask(("ingest_b",))
+    assert not dag_parts.look_for_ingests(["a", "b"], 60)
+    context["ti"] = FakeTask()
+    settled = dag_parts.look_for_ingests(["a", "b"], 60)
+    assert settled and settled.xcom_value["summary"] == "every source has arrived"
+
+
+def test_a_backfill_is_restricted_to_its_interval_a_form_to_its_fields_and_a_schedule_to_nothing(
+    parts: Any,
+) -> None:
+    dag_parts, _, _ = parts
+    day = datetime(2024, 5, 1, tzinfo=UTC)
+
+    def window(kind: str, **params: str | None) -> dict[str, str]:
+        run = types.SimpleNamespace(
+            run_type=kind, data_interval_start=day, data_interval_end=day + timedelta(days=1)
+        )
+        return dict(dag_parts.window({"dag_run": run, "params": params}))
+
+    assert window("scheduled", since=None, until=None) == {}
+    assert window("manual", since="2024-01-01T00:00:00Z") == {"since": "2024-01-01T00:00:00Z"}
+    assert window("backfill") == {
+        "since": "2024-05-01T00:00:00+00:00", "until": "2024-05-02T00:00:00+00:00",
+    }  # fmt: skip
+    assert window("backfill", until="2024-01-01") == {"until": "2024-01-01"}
+
+
+def test_a_batch_that_is_held_is_told_although_the_step_went_well(
+    parts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dag_parts, context, pipeline = parts
+    told: list[str] = []
+    monkeypatch.setattr(
+        dag_parts.airflow_alerts, "_tell", lambda what, why, *_: told.append(f"{what}: {why}")
+    )
+    context["ti"].dag_id = "build_marts"
+    held = {"outcome": "done", "details": {"held": {"calls-000002": "too few rows"}}}
+    pipeline.run_step = lambda name, **_: held
+    dag_parts.run_step("check_batches", is_gate=True)
+    assert told == ["build_marts: batch calls-000002 is held: too few rows"]
 
 
 def test_a_broken_source_list_names_file_and_key(

@@ -13,52 +13,7 @@ settings as (
     from {{ source('ops', 'settings') }}
 ),
 
-newest_times as (
-    select max(sent_at) filter (where sent_at <= extracted_at) as newest from {{ ref('stg_communications') }}
-    union all
-    select max(sent_at) filter (where sent_at <= extracted_at) from {{ ref('stg_email_messages') }}
-    union all
-    select
-        greatest(
-            max(opened_at) filter (where opened_at <= extracted_at),
-            max(first_reply_at) filter (where first_reply_at <= extracted_at),
-            max(closed_at) filter (where closed_at <= extracted_at),
-            max(survey_at) filter (where survey_at <= extracted_at)
-        )
-    from {{ ref('stg_conversations') }}
-    union all
-    select max(responded_at) filter (where responded_at <= extracted_at) from {{ ref('stg_survey_responses') }}
-    union all
-    select max(ordered_at) filter (where ordered_at <= extracted_at) from {{ ref('stg_orders') }}
-    union all
-    select max(ordered_at) filter (where ordered_at <= extracted_at) from {{ ref('stg_order_lines') }}
-    union all
-    select max(occurred_at) filter (where occurred_at <= extracted_at) from {{ ref('stg_events') }}
-),
-
-newest_event as (
-    select max(newest) as newest from newest_times
-),
-
-newest_extract as (
-    select max(extracted_at) as newest from {{ source('ops', 'ledger') }}
-    where status in ('loaded', 'released')
-),
-
-moments as (
-    select
-        settings.* exclude (as_of_override),
-        case
-            when length(settings.as_of_override) > 10 then settings.as_of_override::timestamptz
-        end as fixed_moment,
-        coalesce(
-            settings.as_of_override::date,
-            (coalesce(newest_event.newest, newest_extract.newest) at time zone settings.reporting_timezone)::date
-        ) as last_day,
-    from settings
-    cross join newest_event
-    cross join newest_extract
-),
+{{ moments() }},
 
 final as (
     select

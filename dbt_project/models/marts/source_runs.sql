@@ -18,7 +18,7 @@ dispositions as (
 counted as (
     select
         batch_id,
-        {% for disposition in ['staged', 'rejected', 'duplicate', 'superseded', 'deleted', 'held'] -%}
+        {% for disposition in ['staged', 'rejected', 'duplicate', 'superseded', 'deleted', 'expired', 'held'] -%}
             coalesce(sum(n_rows) filter (where disposition = '{{ disposition }}'), 0)::bigint as n_{{ disposition }},
         {% endfor -%}
         sum(n_rows)::bigint as n_classified,
@@ -39,11 +39,13 @@ final as (
         coalesce(counted.n_rejected, 0) as n_rejected,
         coalesce(counted.n_duplicate, 0) as n_duplicates,
         coalesce(counted.n_superseded, 0) as n_superseded,
-        coalesce(counted.n_deleted, 0) as n_deleted,
+        -- what retention leaves out, and what it has removed, is gone like what a source deleted
+        coalesce(counted.n_deleted, 0) + coalesce(counted.n_expired, 0) + coalesce(ledger.n_expired, 0)
+            as n_deleted,
         coalesce(counted.n_held, 0) as n_held,
         coalesce(
             ledger.n_physical = ledger.n_raw + ledger.n_structural_rejects
-            and ledger.n_raw = coalesce(counted.n_classified, 0),
+            and ledger.n_raw = coalesce(counted.n_classified, 0) + coalesce(ledger.n_expired, 0),
             false
         ) as is_balanced,
     from {{ source('ops', 'ledger') }} as ledger

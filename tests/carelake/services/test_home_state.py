@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 
 import pytest
 
+from carelake.errors import ConfigError
 from carelake.services import airflow, up
 from carelake.services.company import chosen_sources, sample_sources
 from carelake.services.ports import HOST, free_port, is_free, kept_port
@@ -65,3 +67,34 @@ def test_without_sources_of_its_own_a_home_gets_the_sample(
 def test_down_without_up_is_no_fault(tmp_path: Path) -> None:
     assert up.down(Home(tmp_path)) == (0, 0)
     assert up.state(Home(tmp_path)) == []
+
+
+def test_a_home_of_an_earlier_version_keeps_its_secrets_and_gets_the_new_ones(
+    tmp_path: Path,
+) -> None:
+    home = Home(tmp_path)
+    made = Secrets.of(home)
+    file = home.state / "secrets.json"
+    old = made.model_dump(include={"airflow_password", "jwt_secret", "fernet_key"})
+    file.write_text(json.dumps(old), encoding="utf-8")
+    now = Secrets.of(home)
+    assert {name: getattr(now, name) for name in old} == old
+    assert now.mlflow_password != made.mlflow_password and Secrets.of(home) == now
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_damaged_file_of_secrets_is_named_without_what_it_holds(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.state.mkdir()
+    (home.state / "secrets.json").write_text('{"jwt_secret": "planted-word', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"secrets\.json: is damaged") as told:
+        Secrets.of(home)
+    assert "planted-word" not in str(told.value)
+
+
+def test_passwords_are_told_once(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    told = up.new_passwords(home)
+    assert [user for _, user, _ in told] == ["admin", "admin", "reader"]
+    assert len({password for _, _, password in told}) == 3
+    assert up.new_passwords(home) == []

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,10 @@ import psutil
 import pytest
 
 from carelake.services import processes
+from carelake.services.pages import READER
+from carelake.services.secrets import USER, Secrets
 from carelake.settings import Home
+from tests.deploy.http import ask, basic
 
 PROJECT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.slow
@@ -89,9 +91,11 @@ def test_up_serves_every_page_on_loopback_and_down_leaves_no_process(home: Home)
         assert done.returncode == 0, done.stderr[-3000:]
         urls = re.findall(r"http://127\.0\.0\.1:\d+\S*", done.stdout)
         assert len(urls) == 4, done.stdout
-        for url in urls:
-            with urllib.request.urlopen(url, timeout=30) as page:
-                assert page.status == 200
+        keys = Secrets.of(home)
+        docs = basic(READER, keys.docs_password)
+        logins = ({}, basic(USER, keys.mlflow_password), docs, docs)
+        for url, login in zip(urls, logins, strict=True):
+            assert ask(url, headers=login).status == 200
         assert _listening_beyond_loopback(home) == []
         again = _services(home, "up")
         assert again.returncode == 0

@@ -1,0 +1,57 @@
+"""Commands about sources: which kinds there are, and whether one can be read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from carelake.cli_common import open_context, say
+
+source_app = typer.Typer(no_args_is_help=True, help="What is read, and whether it can be.")
+
+
+@source_app.command("kinds")
+def source_kinds() -> None:
+    """List the kinds of sources, with the keys each must have.
+
+    Example:
+
+        carelake source kinds
+    """
+    from carelake.reports.tables import print_rows
+    from carelake.source_list import REQUIRED_KEYS
+
+    print_rows(["kind", "reads", "required keys"], [list(row) for row in REQUIRED_KEYS])
+
+
+@source_app.command("test")
+def source_test(
+    name: Annotated[str, typer.Argument(help="A source of sources.yml.")],
+    limit: Annotated[int, typer.Option(min=1, help="Records to show.")] = 3,
+) -> None:
+    """Connect to a source, and show what would be read and its first records as they would land.
+
+    Nothing is kept. Exit code 1 when the source cannot be read, with one line that says why.
+
+    Examples:
+
+        carelake source test call_records
+
+        carelake source test shop_tickets --limit 1
+    """
+    from carelake.probe import probe
+    from carelake.shown import one_line
+
+    ctx = open_context()
+    found = probe(ctx, ctx.sources.select([name])[0], limit)
+    if found.trouble is not None:
+        say(f"{name}: {one_line(found.trouble)}", err=True)
+        raise typer.Exit(1)
+    say(f"{name}: {one_line(found.message)}")
+    for file in found.files:
+        say(f"  {one_line(file)}")
+    for record in found.records:
+        say("")
+        for column, value in record.items():
+            say(f"  {column:<18} {one_line(str(value))[:200]}")

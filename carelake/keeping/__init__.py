@@ -1,0 +1,1 @@
+"""Keeping a home: backup and restore, retention, room on the disk, metrics."""

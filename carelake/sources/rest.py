@@ -1,0 +1,160 @@
+"""Kind `rest`: read a web service page by page, and land the pages as they came.
+
+What is read before the cursor of record moves is read again after a kill. Reading again is
+harmless: records are told by their id, and the newest version of one counts.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from carelake.errors import ConfigError
+from carelake.landing import last_number, manifests, sweep
+from carelake.source_list import Source
+from carelake.sources.batches import ExtractResult, source_lock, write_batch
+from carelake.sources.reading import Reading, moment_of
+from carelake.sources.rest_client import Asker
+from carelake.sources.web import Passing, Refused
+from carelake.window import EVERYTHING, Window
+
+PASSES = 5
+"""Readings of a listing that moves while it is read, and restarts of one whose cursor vanished."""
+VANISHED = frozenset({400, 404, 410, 422})
+"""Answers to the cursor of a later page that mean: it is not known any more."""
+
+
+def extract_rest(
+    source: Source,
+    base: Path,
+    landing: Path,
+    window: Window = EVERYTHING,
+    *,
+    is_probe: bool = False,
+    sleep: Callable[[float], None] = time.sleep,
+) -> ExtractResult:
+    """Land what changed since the last reading, or in a window.
+
+    Args:
+        window: read what changed in it; a gap before it is not passed over.
+        is_probe: read the first page only.
+        sleep: waits so many seconds between tries.
+    """
+    with source_lock(landing, source.name):
+        before = manifests(landing, source.name)
+        last = last_number(before)
+        sweep(landing, source.name, last)
+        cursor: dict[str, Any] = before[-1].cursor_after if before else {}
+        draft = landing / source.name / ".reading"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        try:
+            asked = _asked_window(source, cursor, window)
+            asker = Asker(source, asked, sleep)
+            reading = Reading(source, draft)
+            _read(asker, reading, most_pages=1 if is_probe else None)
+            return _land(source, reading, window, landing, cursor, last + 1, asked)
+        except (Passing, Refused, ConfigError) as error:
+            return ExtractResult(source.name, "failed", message=_told(source, error))
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _asked_window(source: Source, cursor: dict[str, Any], window: Window) -> Window:
+    """What is asked of the service: the window a person named, else all since the last reading."""
+    rule = source.rest.incremental if source.rest else None
+    if window != EVERYTHING:
+        if rule is None:
+            raise ConfigError("reads everything each time; a window needs rest.incremental")
+        return Window(window.since or rule.initial, window.until)
+    newest = moment_of(cursor.get("newest"), "UTC")
+    if rule is None or newest is None:
+        return Window(rule.initial if rule else None, None)
+    return Window(newest - rule.look_back, None)
+
+
+def _read(asker: Asker, reading: Reading, most_pages: int | None) -> None:
+    """Read until nothing can be missing."""
+    began = time.monotonic()
+    for _ in range(PASSES):
+        reading.begin_pass()
+        try:
+            for page in itertools.islice(asker.pages(), most_pages):
+                reading.add(page)
+        except Refused as refusal:
+            if refusal.status not in VANISHED or not reading.n_pages_of_pass:
+                raise
+            # the word for the next page is not known any more: from the beginning of the window
+            continue
+        if asker.is_steady or reading.pass_is_complete or most_pages:
+            reading.is_settled = True
+            break
+    else:
+        if not reading.ended_a_pass:
+            raise Passing("the way to the next page was lost again and again; try again later")
+    reading.n_requests, reading.seconds = asker.n_requests, time.monotonic() - began
+    reading.close()
+
+
+def _land(
+    source: Source,
+    reading: Reading,
+    window: Window,
+    landing: Path,
+    cursor: dict[str, Any],
+    number: int,
+    asked: Window,
+) -> ExtractResult:
+    if reading.holds_nothing_beyond(cursor):
+        return ExtractResult(source.name, "nothing_new", message="nothing new")
+    after = reading.cursor_after(cursor, window)
+    manifest = write_batch(
+        landing,
+        source,
+        [(path.name, path) for path in reading.files],
+        number=number,
+        extracted_at=dt.datetime.now(dt.UTC),
+        cursor_before=cursor,
+        cursor_after=after,
+        window=window,
+        details={
+            "asked": {"since": _iso(asked.since), "until": _iso(asked.until)},
+            "pages": reading.n_pages,
+            "records": reading.n_records,
+            "requests": reading.n_requests,
+            "seconds": round(reading.seconds, 3),
+        },
+    )
+    n_bytes = sum(file.n_bytes for file in manifest.files)
+    message = f"{reading.n_records:,} records in {reading.n_pages:,} pages, {n_bytes:,} bytes"
+    if not reading.is_settled:
+        message += "; it changed all the while, the next run reads it again"
+    return ExtractResult(
+        source.name, "extracted", [manifest.batch_id], len(manifest.files), n_bytes, message
+    )
+
+
+def _iso(moment: dt.datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+MENDS = {
+    401: "the service does not accept our secrets; renew them",
+    403: "these secrets may not read this; ask for the right, or use others",
+    404: "there is no such address; correct rest.url or rest.endpoint",
+}
+
+
+def _told(source: Source, error: Exception) -> str:
+    named = f"connection '{source.connection}': " if source.connection else ""
+    if isinstance(error, Refused):
+        mend = MENDS.get(error.status)
+        return f"{named}{error}" + (f"; {mend}" if mend else "")
+    tries = source.rest.attempts if source.rest else 1
+    after = f" ({tries} tries); the next run goes on" if isinstance(error, Passing) else ""
+    return f"{named}{error}{after}"

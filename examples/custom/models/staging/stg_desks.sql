@@ -1,0 +1,4 @@
+select
+    trim(topic) as topic,
+    trim(desk) as desk,
+from {{ ref('desks') }}
