@@ -169,7 +169,7 @@ def _driver(kind: str) -> type[Database]:
 
 def _first(error: Exception) -> str:
     text = str(error.args[-1]) if error.args else type(error).__name__
-    return text.strip().splitlines()[-1]
+    return " ".join(text.split())[:300]
 
 
 def _copy(
