@@ -63,7 +63,7 @@ def perform(ctx: Context, name: str, **options: Any) -> StepResult:
     shown = progress()
     with shown.step(name) as note:
         result = pipeline.perform(ctx, name, shown, **options)
-        note.text = result.summary
+        note.text, note.failed = result.summary, result.outcome == "failed"
     for key, value in result.details.items():
         if isinstance(value, str):
             say(f"  {key}: {one_line(value)}")

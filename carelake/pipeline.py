@@ -210,7 +210,7 @@ def run_all(
     def step(name: str, **options: Any) -> StepResult:
         with progress.step(name) as note:
             result = perform(ctx, name, progress, **options)
-            note.text = result.summary
+            note.text, note.failed = result.summary, result.outcome == "failed"
         done.append(result)
         return result
 

@@ -54,7 +54,8 @@ class Progress:
         except BaseException:
             self.say(f"✗ {label:<16} failed after {time.monotonic() - began:.1f} s")
             raise
-        self.say(f"✓ {label:<16} {note.text} ({time.monotonic() - began:.1f} s)")
+        mark = "✗" if note.failed else "✓"
+        self.say(f"{mark} {label:<16} {note.text} ({time.monotonic() - began:.1f} s)")
 
     def _clear(self) -> None:
         if self._live:
@@ -95,6 +96,7 @@ class TaskProgress(Progress):
 
 
 class StepNote:
-    """What a step says of itself when it is done."""
+    """What a step says of itself when it is done; `failed` where a part did, and the rest went on."""
 
     text: str = ""
+    failed: bool = False
