@@ -188,6 +188,7 @@ def test_a_backup_waits_for_the_writer_and_not_for_another_keeper(
         backup(lake, tmp_path / "saved")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="only who may mount can make a small disk")
 @pytest.mark.parametrize("form", FORMS)
 def test_a_full_disk_leaves_no_half_backup(lake: Context, tmp_path: Path, form: str) -> None:
