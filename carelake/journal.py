@@ -50,7 +50,9 @@ def _append(path: Path, line: bytes) -> None:
             _rotate(path)
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(handle, line)
+            before = os.fstat(handle).st_size
+            if os.write(handle, line) < len(line):  # the disk is full: no half line stays
+                os.ftruncate(handle, before)
         finally:
             os.close(handle)
     finally:

@@ -22,7 +22,7 @@ from carelake.keeping import backup_format
 from carelake.keeping.backup_format import BackupManifest, Entry, PepperCheck, digest_of
 from carelake.keeping.lock import keeping_lock
 from carelake.landing import MANIFEST as BATCH_MANIFEST
-from carelake.landing import manifests
+from carelake.landing import DamagedManifest, manifests
 from carelake.progress import Progress
 from carelake.settings import Context, Home
 from carelake.trouble import FULL
@@ -122,7 +122,7 @@ def _write_backup(
         locked = (now_utc() - began).total_seconds()
     progress.update("backup: copying what does not change")
     manifest.recorded = _recorded_fingerprints(draft / "warehouse.duckdb")
-    manifest.damaged = _damaged_landing(ctx.home, parts)
+    manifest.damaged = _damaged_landing(ctx.home.landing)
 
     def finish(entries: dict[str, Entry]) -> BackupManifest:
         manifest.files = dict(sorted(entries.items()))
@@ -181,12 +181,12 @@ def _snapshot(
             _write(draft / name, (home.root / name).read_bytes())
     parts = {str(p.relative_to(draft)): p for p in draft.rglob("*") if p.is_file()}
     parts |= _link_published(home, links)
-    for batch in manifests(home.landing):
-        folder = batch.folder(home.landing)
-        names = [BATCH_MANIFEST, *(file.stored for file in batch.files if file.stored)]
-        parts |= {
-            f"landing/{batch.source}/{batch.batch_id}/{name}": folder / name for name in names
-        }
+    parts |= {
+        f"landing/{path.relative_to(home.landing)}": path
+        for manifest in home.landing.glob(f"*/*/{BATCH_MANIFEST}")
+        for path in manifest.parent.iterdir()
+        if not path.name.startswith(".") and path.suffix != ".part"
+    }
     if home.owns_mlflow:
         artifacts = home.mlflow_artifacts
         parts |= {
@@ -327,18 +327,15 @@ def recorded_fingerprints(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str,
     }
 
 
-def _damaged_landing(home: Home, parts: dict[str, Path]) -> list[str]:
-    """Landed files that are not what was extracted: they go in as they are, and are named."""
+def _damaged_landing(landing: Path) -> list[str]:
+    """What is not as it was extracted: it goes in as it is, and is named."""
     found: list[str] = []
-    for batch in manifests(home.landing):
-        if f"landing/{batch.source}/{batch.batch_id}/{BATCH_MANIFEST}" not in parts:
-            continue
-        damage = batch.damage(home.landing)
-        found += damage.values()
-        for file in batch.files:
-            path = batch.folder(home.landing) / (file.stored or "")
-            if file.landed in damage and not path.exists():
-                parts.pop(f"landing/{batch.source}/{batch.batch_id}/{file.stored}", None)
+    for source in sorted(path.name for path in landing.iterdir() if path.is_dir()):
+        try:
+            for batch in manifests(landing, source):
+                found += batch.damage(landing).values()
+        except DamagedManifest as error:
+            found.append(str(error))
     return found
 
 

@@ -76,7 +76,7 @@ def apply(ctx: Context, *, dry_run: bool = False, say: Callable[[str], None] = t
         dry_run: count and change nothing.
 
     Raises:
-        RunFailed: the marts were not built under these limits yet.
+        RunFailed: the marts were built under other limits.
     """
     removed = Removed()
     if not ctx.settings.retention:
@@ -98,13 +98,11 @@ def apply(ctx: Context, *, dry_run: bool = False, say: Callable[[str], None] = t
 
 
 def _rules(con: duckdb.DuckDBPyConnection, ctx: Context) -> list[_Rule]:
-    rows = (
-        con.execute(
-            "select entity, keep_days, as_of, keep_from from staging.stg_retention order by entity"
-        ).fetchall()
-        if has_table(con, "staging", "stg_retention")
-        else []
-    )
+    if not has_table(con, "staging", "stg_retention"):
+        return []  # nothing was built yet, or by an earlier Carelake: nothing was left out either
+    rows = con.execute(
+        "select entity, keep_days, as_of, keep_from from staging.stg_retention order by entity"
+    ).fetchall()
     rules = [_Rule(*row) for row in rows]
     built = {rule.entity: rule.keep_days for rule in rules if rule.entity != "email_messages"}
     if built != dict(ctx.settings.retention):

@@ -21,7 +21,12 @@ from carelake.settings import Home
 if TYPE_CHECKING:
     from carelake.keeping.tidy import Freed
 
-TABLES = "callback,dag_run,import_error,job,log,task_instance,task_instance_history,task_reschedule,trigger,xcom"
+TABLES = ",".join(
+    (
+        "asset_event", "callback", "dag_run", "import_error", "job", "log", "task_instance",
+        "task_instance_history", "task_reschedule", "trigger", "xcom",
+    )
+)  # fmt: skip
 """What `airflow db clean` is told to look at: what runs leave behind, never what DAGs are."""
 URL = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 

@@ -12,6 +12,7 @@ from carelake.errors import RunFailed
 from carelake.progress import Progress
 from carelake.settings import Context, Home
 from tests.carelake.keeping.conftest import SOURCES
+from tests.chaos.lane import SmallDisk, can_mount
 from tests.commands import carelake
 from tests.conftest import PEPPER
 
@@ -48,6 +49,20 @@ def test_a_journal_stays_within_its_size(tmp_path: Path, monkeypatch: pytest.Mon
     assert files == ["carelake.jsonl", *(f"carelake.jsonl.{n}" for n in range(1, 6))]
     assert all((home.logs / name).stat().st_size <= 1000 for name in files)
     assert lines(home)[-1]["rows"] == 99
+
+
+@pytest.mark.skipif(not can_mount(), reason="only who may mount can make a small disk")
+def test_a_full_disk_leaves_no_half_line_and_stops_nothing(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with SmallDisk(tmp_path) as disk:
+        journal.write(home, "step", rows=0)
+        disk.leave(8192)
+        for number in range(1, 400):
+            journal.write(home, "step", rows=number, step="x" * 150)
+        disk.make_room()
+        journal.write(home, "step", rows=1000)
+        rows = [line["rows"] for line in lines(home)]
+        assert rows[0] == 0 and rows[-1] == 1000 and 2 < len(rows) < 400
 
 
 def test_every_command_step_source_and_batch_is_told_without_values(

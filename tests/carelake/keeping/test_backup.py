@@ -171,6 +171,10 @@ def test_a_damaged_landed_file_is_saved_as_it_is_and_named(lake: Context, tmp_pa
     assert len(saved.manifest.damaged) == 2
     assert any(str(landed) in line for line in saved.manifest.damaged)
     verify(saved.path)
+    next(lake.home.landing.glob("notes/notes-000002/manifest.json")).write_text("{")
+    saved = backup(lake, tmp_path / "again")
+    assert "notes-000002/manifest.json: is no manifest any more" in saved.manifest.damaged[-1]
+    assert any(name.endswith("notes-000002/manifest.json") for name in saved.manifest.files)
 
 
 def test_a_backup_waits_for_the_writer_and_not_for_another_keeper(
@@ -184,6 +188,7 @@ def test_a_backup_waits_for_the_writer_and_not_for_another_keeper(
         backup(lake, tmp_path / "saved")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="only who may mount can make a small disk")
 @pytest.mark.parametrize("form", FORMS)
 def test_a_full_disk_leaves_no_half_backup(lake: Context, tmp_path: Path, form: str) -> None:
