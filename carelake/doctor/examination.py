@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from carelake.doctor import data, holders, places, servers, versions
+from carelake.doctor import data, holders, places, remotes, servers, versions
 from carelake.doctor.findings import Finding, Patient, fail, ok
 
 Check = Callable[[Patient], Iterator[Finding]]
@@ -41,6 +41,8 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("ports", servers.ports),
     ("databases", servers.databases),
     ("airflow runs", servers.airflow_runs),
+    ("replicas", remotes.replicas),
+    ("alerts", remotes.alerts),
 )
 
 

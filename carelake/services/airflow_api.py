@@ -163,6 +163,8 @@ class AirflowApi:
             if error.code == 409 and method == "POST":
                 return {}
             raise (ServerTrouble if error.code >= 500 else RunFailed)(told) from error
+        except OSError as error:  # a busy machine answers late, a dead server not at all
+            raise ServerTrouble(f"Airflow did not answer {method} {path}: {error}") from error
         return dict(json.loads(content)) if content else {}
 
 

@@ -6,17 +6,21 @@ import datetime as dt
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
 
-from carelake.doctor import Finding, Level, Patient, examine, places, versions
+from carelake.doctor import Finding, Level, Patient, examine, places, remotes, versions
+from carelake.errors import ConfigError
 from carelake.services import processes
 from carelake.services.files import write_private
 from carelake.settings import Context, Home
@@ -365,6 +369,46 @@ def test_runs_of_an_airflow_that_stopped_or_that_never_end_are_told(
     assert look("airflow runs", dt.datetime(2026, 1, 1, 20, tzinfo=dt.UTC)) == []
     level, what = only(look("airflow runs", dt.datetime(2026, 1, 3, tzinfo=dt.UTC)))
     assert (level, what) == ("WARN", "build_marts one has been running since 2026-01-01 10:00 UTC")
+
+
+def test_replicas_and_alerts_that_cannot_be_reached_are_told(
+    lake: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_password() -> str:
+        raise ConfigError("replica 'bi': environment variable BI_PASSWORD is not set")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        here = {
+            "host": "127.0.0.1",
+            "port": server.getsockname()[1],
+            "kind": "postgresql",
+            "address": "here",
+        }
+        gone = {**here, "port": 1, "label": "gone", "password": str}
+        there = SimpleNamespace(
+            replicas=[
+                SimpleNamespace(**gone),
+                SimpleNamespace(**here, label="bi", password=no_password),
+                SimpleNamespace(**here, label="sound", password=str),
+            ],
+            alerts=SimpleNamespace(
+                mail=SimpleNamespace(host="127.0.0.1", port=1),
+                webhooks=[
+                    SimpleNamespace(url=f"http://127.0.0.1:{here['port']}/secret", url_env=None),
+                    SimpleNamespace(url=None, url_env="CHAT_HOOK"),
+                ],
+            ),
+        )
+        patient = Patient(lake.home, replace(lake, settings=there), NOW)
+        found = [*remotes.replicas(patient), *remotes.alerts(patient)]
+    assert [(one.level.value, one.what) for one in found] == [
+        ("WARN", "gone (here) cannot be reached: Connection refused"),
+        ("WARN", "replica 'bi': environment variable BI_PASSWORD is not set"),
+        ("OK", "sound (here) answers"),
+        ("WARN", "mail (127.0.0.1:1) cannot be reached: Connection refused"),
+        ("OK", f"webhook 1 (127.0.0.1:{here['port']}) answers"),
+        ("WARN", "webhook 2: CHAT_HOOK is not set"),
+    ]
 
 
 def test_an_override_that_an_upgrade_outgrew_is_told(

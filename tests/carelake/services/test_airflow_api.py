@@ -66,6 +66,15 @@ def test_lasting_trouble_is_told_with_the_call(api: AirflowApi) -> None:
         api.unpause("ingest_calls")
 
 
+def test_a_server_that_does_not_answer_is_told_with_the_call(api: AirflowApi) -> None:
+    api.unpause("ingest_calls")  # logged in
+    api.url = "http://127.0.0.1:1"
+    with pytest.raises(
+        RunFailed, match="did not answer PATCH /api/v2/dags/ingest_calls: .*refused"
+    ):
+        api.unpause("ingest_calls")
+
+
 def test_a_wrong_call_is_not_repeated(api: AirflowApi) -> None:
     Handler.codes = [404]
     with pytest.raises(RunFailed, match="404"):
