@@ -24,7 +24,7 @@ from carelake.services.running import _start_ingests
 from carelake.services.secrets import USER
 from carelake.settings import Home
 from tests.deploy import compose_file, secrecy, stack
-from tests.deploy.http import ask, basic
+from tests.deploy.asking import ask, basic
 from tests.deploy.stack import POSTGRES_BIN, Stack
 from tests.deploy.sweep import AIRFLOW, calls, leaks
 

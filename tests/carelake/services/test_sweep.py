@@ -18,7 +18,7 @@ from carelake.settings import Home
 from tests.commands import carelake
 from tests.conftest import PROJECT
 from tests.deploy import secrecy
-from tests.deploy.http import ask, basic
+from tests.deploy.asking import ask, basic
 from tests.deploy.sweep import AIRFLOW, METHODS, calls, leaks
 
 pytestmark = pytest.mark.slow
@@ -77,7 +77,7 @@ def _routes(home: Home, kind: str) -> list[tuple[list[str], str]]:
     program = PROJECT / "tests" / "deploy" / "routes.py"
     done = subprocess.run(
         [sys.executable, str(program), kind], env={**os.environ, **given, **own},
-        cwd=home.root / "tmp", capture_output=True, text=True, timeout=180, check=False,
+        cwd=home.state, capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return [(methods, path) for methods, path in json.loads(done.stdout.splitlines()[-1])]
