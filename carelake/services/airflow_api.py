@@ -133,11 +133,13 @@ class AirflowApi:
         """
         if not self._token:
             self._token = str(self._send("POST", "/auth/token", self._login, "")["access_token"])
-        end = time.monotonic() + PATIENCE_SECONDS
+        end: float | None = None
         while True:
             try:
                 return self._send(method, path, body, self._token)
             except (ServerTrouble, OSError) as error:
+                # from the first trouble on: a call that timed out is made once more at least
+                end = end or time.monotonic() + PATIENCE_SECONDS
                 if time.monotonic() > end:
                     if isinstance(error, OSError):
                         told = f"Airflow did not answer {method} {path}: {error}"

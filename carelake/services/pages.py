@@ -85,7 +85,7 @@ class Handler(SimpleHTTPRequestHandler):
         # the address decides whether a folder was meant: a missing slash becomes a redirect
         return f"{found}/" if wanted.endswith("/") else str(found)
 
-    def list_directory(self, path: str | os.PathLike[str]) -> None:  # type: ignore[override]
+    def list_directory(self, path: str | os.PathLike[str]) -> None:
         """Nobody needs to see what lies in a folder."""
         self.send_error(HTTPStatus.NOT_FOUND, "nothing here yet: the first build makes it")
 

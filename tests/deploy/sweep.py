@@ -6,7 +6,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 from carelake.services.secrets import USER
-from tests.deploy.http import Answer, ask, basic
+from tests.deploy.asking import Answer, ask, basic
 
 AIRFLOW = (
     r"/api/v2/version",

@@ -20,7 +20,7 @@ from carelake.services import processes
 from carelake.services.pages import READER
 from carelake.services.secrets import USER, Secrets
 from carelake.settings import Home
-from tests.deploy.http import ask, basic
+from tests.deploy.asking import ask, basic
 
 PROJECT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.slow

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from carelake.services import airflow, pages, processes, servers
+from carelake.services import airflow, pages, processes, servers, up
 from carelake.services.ports import HOST, kept_port
 from carelake.services.secrets import USER, Secrets
 from carelake.settings import Home
 from tests.commands import carelake
 from tests.conftest import PROJECT
 from tests.deploy import secrecy
-from tests.deploy.http import ask, basic
+from tests.deploy.asking import ask, basic
 from tests.deploy.sweep import AIRFLOW, METHODS, calls, leaks
 
 pytestmark = pytest.mark.slow
@@ -54,13 +54,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         carelake("sample", str(folder / "company"), "--customers", "60", "--days", "60",
                  env=environment)  # fmt: skip
         carelake("run", env=environment, timeout=900)
-        up = [sys.executable, "-m", "carelake.services", "up"]
-        for name in ("first", "second"):
-            done = subprocess.run(
-                up, env=environment, capture_output=True, text=True, timeout=600, check=False
-            )
-            assert done.returncode == 0, done.stderr[-3000:]
-            (folder / f"{name}.txt").write_text(done.stdout, encoding="utf-8")
+        command = [sys.executable, "-m", "carelake.services", "up"]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        (folder / "printed.txt").write_text(done.stdout, encoding="utf-8")
         yield home
     finally:
         os.umask(before)
@@ -78,7 +77,7 @@ def _routes(home: Home, kind: str) -> list[tuple[list[str], str]]:
     program = PROJECT / "tests" / "deploy" / "routes.py"
     done = subprocess.run(
         [sys.executable, str(program), kind], env={**os.environ, **given, **own},
-        cwd=home.root / "tmp", capture_output=True, text=True, timeout=180, check=False,
+        cwd=home.state, capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return [(methods, path) for methods, path in json.loads(done.stdout.splitlines()[-1])]
@@ -138,13 +137,10 @@ def test_passwords_are_shown_once_and_kept_where_only_their_owner_reads(home: Ho
     keys = Secrets.of(home)
     hidden = dict(keys.model_dump())
     hidden["pepper"] = home.pepper_file.read_text(encoding="ascii").strip()
-    first, second = (
-        (home.root.parent / f"{name}.txt").read_text(encoding="utf-8")
-        for name in ("first", "second")
-    )
-    shown = {name for name, value in hidden.items() if value in first}
+    printed = (home.root.parent / "printed.txt").read_text(encoding="utf-8")
+    shown = {name for name, value in hidden.items() if value in printed}
     assert shown == {"airflow_password", "mlflow_password", "docs_password"}
-    assert not [name for name, value in hidden.items() if value in second]
+    assert up.new_passwords(home) == []
     for running in processes.known(home):
         for process in running.members():
             words = " ".join(process.cmdline())
