@@ -113,9 +113,7 @@ def path_to_publication(found: list[Task]) -> list[Stretch]:
     `settle` only waits for others, so what it waited for stands in its place.
     """
     working = [task for task in found if not task.name.endswith(".settle")]
-    task = min(
-        (t for t in working if t.name == "build_marts.publish"), key=lambda task: task.end
-    )
+    task = min((t for t in working if t.name == "build_marts.publish"), key=lambda task: task.end)
     path: list[Stretch] = []
     while True:
         earlier = [other for other in working if other.end <= task.start]
