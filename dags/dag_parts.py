@@ -5,7 +5,9 @@ Nothing is decided here; `carelake.pipeline` does the work and imports what it n
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -184,9 +186,11 @@ def run_step(
     progress = TaskProgress(lambda line: ti.xcom_push("progress", line))
     try:
         startup = (datetime.now(UTC) - ti.start_date).total_seconds() if ti.start_date else 0.0
-        result = pipeline.run_step(
-            name, run_id=context["run_id"], progress=progress, **(options or {})
-        )
+        # what is said on standard error would be painted red in a task's log
+        with contextlib.redirect_stderr(sys.stdout):
+            result = pipeline.run_step(
+                name, run_id=context["run_id"], progress=progress, **(options or {})
+            )
     except CarelakeError as error:
         failure = {"step": name, "outcome": "failed", "summary": str(error)}
         ti.xcom_push("return_value", failure)
