@@ -141,7 +141,8 @@ def step(
         options: of the operator, such as `pool`.
     """
 
-    @task(task_id=name, outlets=[outlet] if outlet else None, **options)
+    # a dict would be inferred to be several outputs: one call of the API for each of its keys
+    @task(task_id=name, outlets=[outlet] if outlet else None, multiple_outputs=False, **options)
     def run() -> dict[str, Any]:
         chosen: dict[str, Any] = {"sources": sources} if sources else {}
         if windowed:

@@ -25,7 +25,7 @@ them the order of the follow-up queue.
 """
 
 
-@task(task_id="promote", outlets=[CHAMPION])
+@task(task_id="promote", outlets=[CHAMPION], multiple_outputs=False)
 def promote(decision: dict[str, Any]) -> dict[str, Any]:
     """Send the champion's event when the gate promoted a challenger."""
     from airflow.sdk.exceptions import AirflowSkipException

@@ -77,6 +77,7 @@ def show_airflow(page: Page, home: Home) -> None:
     page.click("button[aria-label='Edit note']")
     keep(page, "airflow-note")
     keep(page, "airflow-score", f"{here}/tasks/score")
+    keep(page, "airflow-links", f"{here}/tasks/check_batches/details")
     page.goto(here)
     page.click("button[aria-label^='Show Graph']")
     keep(page, "airflow-build-graph")
