@@ -27,6 +27,8 @@ from carelake.settings import PROJECT, Home
 LIMIT_SECONDS = 900.0
 ROWS = 20
 POLL_SECONDS = 2.0
+SPACING_SECONDS = 120.0
+"""Between two files on average, or less on a shorter schedule."""
 FIRST_SECONDS = 1800.0
 PATIENCE_SECONDS = 1200.0
 """After the last file, for what is still on its way."""
@@ -120,7 +122,7 @@ def _prepared(home: Home, scratch: Path, every: int) -> dict[str, str]:
 def _feed(
     home: Home, company: Path, minutes: float, every: int, say: Callable[[str], None]
 ) -> Course:
-    """Drop a file every `every` minutes at uneven moments, and watch until all are published."""
+    """Drop files at uneven moments, and watch until all are published."""
     course, watch = Course(), Watch(home)
     end = time.time() + minutes * 60
     due = time.time()
@@ -131,7 +133,7 @@ def _feed(
             _drop(company, number)
             course.dropped[number] = time.time()
             # uneven, so that files come at every moment of the schedule
-            due += every * 60 * (0.6 if number % 2 else 1.3)
+            due += min(every * 60, SPACING_SECONDS) * (0.6 if number % 2 else 1.3)
         if sample := watch.look():
             course.samples.append(sample)
         for number in _published(home, course):
