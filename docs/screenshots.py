@@ -81,6 +81,9 @@ def show_airflow(page: Page, home: Home) -> None:
     page.goto(here)
     page.click("button[aria-label^='Show Graph']")
     keep(page, "airflow-build-graph")
+    page.goto(f"{url}/dags/ingest_call_records")
+    page.get_by_role("button", name="Trigger").first.click()
+    keep(page, "airflow-trigger")
     asset = next(a for a in api.assets() if a["name"].startswith("landing_"))
     keep(page, "airflow-assets", f"{url}/assets/{asset['id']}")
 
