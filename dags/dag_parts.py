@@ -10,7 +10,7 @@ import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import (
     Asset,
@@ -25,6 +25,7 @@ from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from carelake import airflow_alerts, last_good
 from carelake.errors import ConfigError
+from carelake.setting_groups.alerts import Deadlines
 from carelake.settings import Home, Settings
 from carelake.source_list import Source, SourceList
 
@@ -106,9 +107,13 @@ def timetable(source: Source) -> CronDataIntervalTimetable | None:
     return CronDataIntervalTimetable(source.schedule, timezone="UTC") if source.schedule else None
 
 
-def deadline(kind: Literal["ingest", "build", "train"], owner: str, triage: str) -> DeadlineAlert:
+def deadlines() -> Deadlines:
+    """Minutes each kind of run has."""
+    return settings().alerts.deadline_minutes
+
+
+def deadline(minutes: int, owner: str, triage: str) -> DeadlineAlert:
     """Tell somebody when a run did not end in its time. It needs no triggerer."""
-    minutes = getattr(settings().alerts.deadline_minutes, kind)
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=timedelta(minutes=minutes),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import DAG, get_current_context, task
-from dag_parts import CHAMPION, DEFAULTS, START, WRITER_POOL, deadline, step
+from dag_parts import CHAMPION, DEFAULTS, START, WRITER_POOL, deadline, deadlines, step
 
 TRIAGE = """
 ### Train the models
@@ -44,7 +44,7 @@ with DAG(
     start_date=START,
     catchup=False,
     max_active_runs=1,
-    deadline=deadline("train", "ml-engineering", TRIAGE),
+    deadline=deadline(deadlines().train, "ml-engineering", TRIAGE),
     default_args={**DEFAULTS, "owner": "ml-engineering"},
     tags=["models"],
 ):
