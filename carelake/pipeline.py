@@ -135,11 +135,14 @@ def run_step(
         ConfigError: settings, rules or sources are wrong.
     """
     progress = progress or Progress()
-    result = perform(_scheduled_context(run_id, progress), name, progress, **options)
+    ctx = _scheduled_context(run_id, progress)
+    began_at = dt.datetime.now(dt.UTC).isoformat()
+    result = perform(ctx, name, progress, **options)
     if name == "extract" and result.details.get("failed"):
         raise RunFailed("; ".join(f"{k}: {v}" for k, v in result.details["failed"].items()))
     return {
         **asdict(result),
+        "began_at": began_at,
         **({"promoted": result.details["promoted"]} if name == "train" else {}),
     }
 

@@ -191,7 +191,6 @@ def run_step(
     ti = context["ti"]
     progress = TaskProgress(lambda line: ti.xcom_push("progress", line))
     try:
-        startup = (datetime.now(UTC) - ti.start_date).total_seconds() if ti.start_date else 0.0
         # what is said on standard error would be painted red in a task's log
         with contextlib.redirect_stderr(sys.stdout):
             result = pipeline.run_step(
@@ -204,7 +203,6 @@ def run_step(
         if is_gate or isinstance(error, ConfigError):
             raise AirflowFailException(str(error)) from error
         raise
-    result["startup_seconds"] = round(startup, 2)
     airflow_alerts.step_told(dict(context), result)
     if may_skip and result["outcome"] == "nothing_new":
         ti.xcom_push("return_value", result)
