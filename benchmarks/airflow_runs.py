@@ -102,7 +102,7 @@ def tasks(database: Path) -> list[Task]:
     """Every task instance that ran, from Airflow's metadata."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as con:
         return [
-            Task(f"{dag}.{task}", _seconds(start), _seconds(end), *_parts(value))
+            _task(f"{dag}.{task}", start, end, value)
             for dag, task, start, end, value in con.execute(QUERY)
         ]
 
@@ -116,7 +116,7 @@ def path_to_publication(found: list[Task]) -> list[Stretch]:
     task = min((t for t in working if t.name == "build_marts.publish"), key=lambda task: task.end)
     path: list[Stretch] = []
     while True:
-        earlier = [other for other in working if other.end <= task.start]
+        earlier = [other for other in working if _may_precede(other, task)]
         if not earlier:
             path.append(Stretch(task, 0.0))
             return path[::-1]
@@ -125,13 +125,20 @@ def path_to_publication(found: list[Task]) -> list[Stretch]:
         task = before
 
 
-def _parts(value: Any) -> tuple[float, float]:
-    """A step's own seconds, and those of its start-up, as the task returned them."""
+def _may_precede(other: Task, task: Task) -> bool:
+    """Whether a task may have waited for another; in a build none waits for an extract."""
+    in_build = task.name.startswith("build_marts.") and task.name != "build_marts.has_news"
+    return other.end <= task.start and not (in_build and other.name.endswith(".extract"))
+
+
+def _task(name: str, start: str, end: str, value: Any) -> Task:
+    """A task instance, with what its step told: its seconds, and when it began."""
     content = json.loads(value) if isinstance(value, str) else value
-    content = json.loads(content) if isinstance(content, str) else content
     told = content if isinstance(content, dict) else {}
-    return float(told.get("seconds") or 0.0), float(told.get("startup_seconds") or 0.0)
-
-
-def _seconds(moment: str) -> float:
-    return datetime.fromisoformat(f"{moment}+00:00").timestamp()
+    # the metadata database leaves the zone out, which is UTC
+    started, ended = (
+        datetime.fromisoformat(f"{moment}+00:00").timestamp() for moment in (start, end)
+    )
+    began = told.get("began_at")
+    startup = datetime.fromisoformat(began).timestamp() - started if began else 0.0
+    return Task(name, started, ended, float(told.get("seconds") or 0.0), max(0.0, startup))

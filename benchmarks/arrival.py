@@ -20,11 +20,16 @@ from typing import Any
 
 from benchmarks.measure import Result, alone
 from benchmarks.watching import Sample, Watch, growth
+from carelake.errors import RunFailed
+from carelake.services.airflow_api import AirflowApi
 from carelake.settings import PROJECT, Home
 
 LIMIT_SECONDS = 900.0
 ROWS = 20
 POLL_SECONDS = 2.0
+SPACING_SECONDS = 120.0
+"""Between two files on average, or less on a shorter schedule."""
+FIRST_SECONDS = 1800.0
 PATIENCE_SECONDS = 1200.0
 """After the last file, for what is still on its way."""
 
@@ -57,23 +62,32 @@ def measure(
     os.environ.update(environment)
     from carelake.services import airflow
     from carelake.services.company import ensure_company
-    from carelake.services.running import follow
 
     try:
         sources = ensure_company(home, say)
         api = airflow.start(home, sources, say)
-        names = re.findall(r"- name: (\w+)", sources.read_text(encoding="utf-8"))
-        # the first build, with its training, is no arrival
-        follow(home, api, names, say, 3600.0, until_published(home))
+        _wait_for_first_version(home, api, sources, say)
         course = _feed(home, sources.parent, minutes, every, say)
     finally:
         airflow.stop(home)
     return figures(course, minutes, every), course
 
 
-def until_published(home: Home) -> Callable[[], bool]:
-    """Whether readers have a first version."""
-    return (home.published / "current" / "marts.duckdb").exists
+def _wait_for_first_version(
+    home: Home, api: AirflowApi, sources: Path, say: Callable[[str], None]
+) -> None:
+    """Let the schedules begin; the first build, with its training, is no arrival."""
+    names = re.findall(r"- name: (\w+)", sources.read_text(encoding="utf-8"))
+    wanted = {"build_marts", *(f"ingest_{name}" for name in names)}
+    end = time.monotonic() + FIRST_SECONDS
+    while not (home.published / "current" / "marts.duckdb").exists():
+        for dag in api.dags():
+            if dag["is_paused"] and dag["dag_id"] in wanted:
+                api.unpause(dag["dag_id"])
+        if time.monotonic() > end:
+            raise RunFailed(f"nothing was published within {FIRST_SECONDS:.0f} s")
+        time.sleep(POLL_SECONDS)
+    say("the first version is published; files begin to arrive")
 
 
 def figures(course: Course, minutes: float, every: int) -> list[Result]:
@@ -108,7 +122,7 @@ def _prepared(home: Home, scratch: Path, every: int) -> dict[str, str]:
 def _feed(
     home: Home, company: Path, minutes: float, every: int, say: Callable[[str], None]
 ) -> Course:
-    """Drop a file every `every` minutes at uneven moments, and watch until all are published."""
+    """Drop files at uneven moments, and watch until all are published."""
     course, watch = Course(), Watch(home)
     end = time.time() + minutes * 60
     due = time.time()
@@ -119,7 +133,7 @@ def _feed(
             _drop(company, number)
             course.dropped[number] = time.time()
             # uneven, so that files come at every moment of the schedule
-            due += every * 60 * (0.6 if number % 2 else 1.3)
+            due += min(every * 60, SPACING_SECONDS) * (0.6 if number % 2 else 1.3)
         if sample := watch.look():
             course.samples.append(sample)
         for number in _published(home, course):
@@ -135,20 +149,25 @@ def _drop(company: Path, number: int) -> None:
     """One file of calls, put there whole."""
     folder = company / "inbox" / "phone"
     header = sorted(folder.glob("calls-*.csv"))[0].read_text(encoding="utf-8").splitlines()[0]
-    values: dict[str, Callable[[int], str]] = {
-        "call_id": lambda i: f"S{number:05d}-{i:03d}",
-        "case_no": lambda i: f"S{number:05d}-{i:03d}",
-        "direction": lambda i: "呼入",
-        "caller": lambda i: f"1380000{i:04d}",
-        "started": lambda i: f"2024-04-29 10:{i % 60:02d}:{number % 60:02d}",
-        "talk_seconds": lambda i: "60",
-        "transcript": lambda i: f"arrival mark {number}x",
-    }
     columns = header.lstrip("\ufeff").split(",")
-    lines = [",".join(values.get(c, lambda i: "")(i) for c in columns) for i in range(ROWS)]
+    lines = [_call(columns, number, i) for i in range(ROWS)]
     draft = folder / f".calls-9{number:05d}.part"
     draft.write_text("\n".join([header, *lines, ""]), encoding="utf-8")
     draft.rename(folder / f"calls-9{number:05d}.csv")
+
+
+def _call(columns: list[str], number: int, i: int) -> str:
+    """One line of a file."""
+    values = {
+        "call_id": f"S{number:05d}-{i:03d}",
+        "case_no": f"S{number:05d}-{i:03d}",
+        "direction": "呼入",
+        "caller": f"1380000{i:04d}",
+        "started": f"2024-04-29 10:{i % 60:02d}:{number % 60:02d}",
+        "talk_seconds": "60",
+        "transcript": f"arrival mark {number}x",
+    }
+    return ",".join(values.get(column, "") for column in columns)
 
 
 def _published(home: Home, course: Course) -> list[int]:

@@ -181,13 +181,16 @@ def run_step(
         ConfigError: settings, rules or sources are wrong.
     """
     progress = progress or Progress()
-    result = perform(_scheduled_context(run_id, progress), name, progress, **options)
+    ctx = _scheduled_context(run_id, progress)
+    began_at = dt.datetime.now(dt.UTC).isoformat()
+    result = perform(ctx, name, progress, **options)
     if name in ("extract", "replicate") and result.details.get("failed"):
         raise RunFailed("; ".join(f"{k}: {v}" for k, v in result.details["failed"].items()))
     said = asdict(result)
     del said["parts"]  # the journal has them; of a thousand batches they would fill an XCom
     return {
         **said,
+        "began_at": began_at,
         **({"promoted": result.details["promoted"]} if name == "train" else {}),
     }
 

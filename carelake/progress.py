@@ -72,7 +72,7 @@ class TaskProgress(Progress):
     """
 
     def __init__(self, show: Callable[[str], None], every: float = 5.0) -> None:
-        # standard error is painted red in a task's log
+        # not standard error, which a task's log paints red
         super().__init__(sys.stdout)
         self._show = show
         self._every = every

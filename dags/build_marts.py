@@ -11,6 +11,7 @@ from dag_parts import (
     START,
     WRITER_POOL,
     deadline,
+    deadlines,
     landing,
     look_for_ingests,
     settings,
@@ -66,7 +67,7 @@ with DAG(
     start_date=START,
     catchup=False,
     max_active_runs=1,
-    deadline=deadline("build", str(DEFAULTS["owner"]), TRIAGE),
+    deadline=deadline(deadlines().build, str(DEFAULTS["owner"]), TRIAGE),
     default_args=DEFAULTS,
     tags=["build", "marts"],
 ):

@@ -5,10 +5,12 @@ Nothing is decided here; `carelake.pipeline` does the work and imports what it n
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import (
     Asset,
@@ -23,6 +25,7 @@ from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from carelake import airflow_alerts, last_good
 from carelake.errors import ConfigError
+from carelake.setting_groups.alerts import Deadlines
 from carelake.settings import Home, Settings
 from carelake.source_list import Source, SourceList
 
@@ -104,9 +107,13 @@ def timetable(source: Source) -> CronDataIntervalTimetable | None:
     return CronDataIntervalTimetable(source.schedule, timezone="UTC") if source.schedule else None
 
 
-def deadline(kind: Literal["ingest", "build", "train"], owner: str, triage: str) -> DeadlineAlert:
+def deadlines() -> Deadlines:
+    """Minutes each kind of run has."""
+    return settings().alerts.deadline_minutes
+
+
+def deadline(minutes: int, owner: str, triage: str) -> DeadlineAlert:
     """Tell somebody when a run did not end in its time. It needs no triggerer."""
-    minutes = getattr(settings().alerts.deadline_minutes, kind)
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=timedelta(minutes=minutes),
@@ -139,7 +146,8 @@ def step(
         options: of the operator, such as `pool`.
     """
 
-    @task(task_id=name, outlets=[outlet] if outlet else None, **options)
+    # a dict would be inferred to be several outputs: one call of the API for each of its keys
+    @task(task_id=name, outlets=[outlet] if outlet else None, multiple_outputs=False, **options)
     def run() -> dict[str, Any]:
         chosen: dict[str, Any] = {"sources": sources} if sources else {}
         if windowed:
@@ -183,10 +191,11 @@ def run_step(
     ti = context["ti"]
     progress = TaskProgress(lambda line: ti.xcom_push("progress", line))
     try:
-        startup = (datetime.now(UTC) - ti.start_date).total_seconds() if ti.start_date else 0.0
-        result = pipeline.run_step(
-            name, run_id=context["run_id"], progress=progress, **(options or {})
-        )
+        # what is said on standard error would be painted red in a task's log
+        with contextlib.redirect_stderr(sys.stdout):
+            result = pipeline.run_step(
+                name, run_id=context["run_id"], progress=progress, **(options or {})
+            )
     except CarelakeError as error:
         failure = {"step": name, "outcome": "failed", "summary": str(error)}
         ti.xcom_push("return_value", failure)
@@ -194,7 +203,6 @@ def run_step(
         if is_gate or isinstance(error, ConfigError):
             raise AirflowFailException(str(error)) from error
         raise
-    result["startup_seconds"] = round(startup, 2)
     airflow_alerts.step_told(dict(context), result)
     if may_skip and result["outcome"] == "nothing_new":
         ti.xcom_push("return_value", result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import DAG, get_current_context, task
-from dag_parts import CHAMPION, DEFAULTS, START, WRITER_POOL, deadline, step
+from dag_parts import CHAMPION, DEFAULTS, START, WRITER_POOL, deadline, deadlines, step
 
 TRIAGE = """
 ### Train the models
@@ -25,7 +25,7 @@ them the order of the follow-up queue.
 """
 
 
-@task(task_id="promote", outlets=[CHAMPION])
+@task(task_id="promote", outlets=[CHAMPION], multiple_outputs=False)
 def promote(decision: dict[str, Any]) -> dict[str, Any]:
     """Send the champion's event when the gate promoted a challenger."""
     from airflow.sdk.exceptions import AirflowSkipException
@@ -44,7 +44,7 @@ with DAG(
     start_date=START,
     catchup=False,
     max_active_runs=1,
-    deadline=deadline("train", "ml-engineering", TRIAGE),
+    deadline=deadline(deadlines().train, "ml-engineering", TRIAGE),
     default_args={**DEFAULTS, "owner": "ml-engineering"},
     tags=["models"],
 ):

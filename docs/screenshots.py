@@ -85,9 +85,13 @@ def show_airflow(page: Page, home: Home) -> None:
     page.click("button[aria-label='Edit note']")
     keep(page, "airflow-note")
     keep(page, "airflow-score", f"{here}/tasks/score")
+    keep(page, "airflow-links", f"{here}/tasks/check_batches/details")
     page.goto(here)
     page.click("button[aria-label^='Show Graph']")
     keep(page, "airflow-build-graph")
+    page.goto(f"{url}/dags/ingest_call_records")
+    page.get_by_role("button", name="Trigger").first.click()
+    keep(page, "airflow-trigger")
     asset = next(a for a in api.assets() if a["name"].startswith("landing_"))
     keep(page, "airflow-assets", f"{url}/assets/{asset['id']}")
 

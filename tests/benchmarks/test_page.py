@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import PARTS
 from benchmarks.page import with_figures
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_page_shows_the_figures_that_were_measured() -> None:
     rows = json.loads((ROOT / "benchmarks" / "results" / "latest.json").read_text(encoding="utf-8"))
     page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
-    assert {row["part"] for row in rows} == {"loading", "building", "memory"}
+    assert {"loading", "building", "memory"} <= {row["part"] for row in rows} <= set(PARTS)
     assert with_figures(page, rows) == page
 
 

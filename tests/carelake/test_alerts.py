@@ -157,7 +157,7 @@ def test_what_cannot_be_told_costs_one_line_without_the_address_and_a_bounded_ti
     monkeypatch.delenv("NOT_SET", raising=False)
     settings = Alerts.model_validate(
         {
-            "timeout_seconds": 1,
+            "timeout_seconds": 3,
             "webhooks": [
                 {"url": url(hook, "/slow")}, {"url": dead}, {"url": url(hook, "/gone/secret")},
                 {"url_env": "NOT_SET"}, {"url": url(hook, "/good")},
@@ -167,12 +167,12 @@ def test_what_cannot_be_told_costs_one_line_without_the_address_and_a_bounded_ti
     said: list[str] = []
     began = time.monotonic()
     assert send(ALERT, settings, said.append) == 1
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert [line.split(" was not sent")[0] for line in said] == [
         "alert by webhook 1 (127.0.0.1)", "alert by webhook 2 (127.0.0.1)",
         "alert by webhook 3 (127.0.0.1)", "alert by webhook 4 ($NOT_SET)",
     ]  # fmt: skip
-    assert "within 1 s" in said[0] and "404" in said[2] and "NOT_SET is not set" in said[3]
+    assert "within 3 s" in said[0] and "404" in said[2] and "NOT_SET is not set" in said[3]
     assert not any("secret" in line or "\n" in line for line in said)
 
 

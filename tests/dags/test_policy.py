@@ -49,6 +49,12 @@ def test_every_task_has_owner_retries_timeout_and_somebody_who_is_told(
             assert task_failed in task.on_failure_callback, where
 
 
+def test_a_result_is_one_xcom_and_not_one_for_each_of_its_keys(dags: dict[str, Any]) -> None:
+    for dag in dags.values():
+        for task in dag.tasks:
+            assert not task.multiple_outputs, f"{dag.dag_id}.{task.task_id}"
+
+
 def test_waiting_holds_no_worker(dags: dict[str, Any]) -> None:
     settle = dags["build_marts"].get_task("settle")
     assert settle.mode == "reschedule" and settle.poke_interval <= 5
