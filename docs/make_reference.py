@@ -13,9 +13,10 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from carelake.entities import ENTITIES, TIME_COLUMNS
 from carelake.followup.rules import FollowUpRules
 from carelake.settings import Settings
-from carelake.source_list import ENTITIES, TIME_COLUMNS, SourceList
+from carelake.source_list import SourceList
 
 DOCS = Path(__file__).parent
 FILES: dict[str, tuple[str, type[BaseModel]]] = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from carelake.source_list import TIME_COLUMNS, Source
+from carelake.entities import TIME_COLUMNS
+from carelake.source_list import Source
 from carelake.warehouse.connection import literal
 from carelake.warehouse.incoming import Incoming, pointer
 from carelake.warehouse.schema import raw_columns

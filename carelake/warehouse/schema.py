@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from duckdb import DuckDBPyConnection
 
-from carelake.source_list import ENTITIES
+from carelake.entities import ENTITIES
 
 RAW_TAIL = """
     attributes json, extra json, source_name varchar, batch_id varchar, batch_seq bigint,

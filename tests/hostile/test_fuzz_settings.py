@@ -8,10 +8,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carelake.entities import ENTITIES
 from carelake.errors import CarelakeError, ConfigError
 from carelake.followup.rules import SHIPPED, FollowUpRules
 from carelake.settings import Settings
-from carelake.source_list import ENTITIES, SourceList
+from carelake.source_list import SourceList
 from tests.hostile.bench import COUNTED, bounded
 from tests.hostile.conftest import fuzz
 from tests.hostile.texts import CHANGES, NASTY, mutate

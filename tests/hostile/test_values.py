@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from carelake.source_list import ENTITIES, TIME_COLUMNS
+from carelake.entities import ENTITIES, TIME_COLUMNS
 from tests.commands import carelake, rows
 from tests.conftest import PEPPER
 from tests.hostile.texts import NASTY
