@@ -16,7 +16,7 @@ AIRFLOW = (
     r"(/auth|/execution)?/(openapi\.json|docs|docs/oauth2-redirect|redoc)",
     r"/execution/changelog",
     # the login page, and the empty page that loads it
-    r"/auth/login",
+    r"/auth/login/?",
     r"(/auth)?/static/.*",
 )
 """Paths of Airflow that may answer with content to anybody."""
