@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import sys
+import time
 from pathlib import Path
 
 from benchmarks import airflow_runs, watching
 from benchmarks.airflow_runs import Task
 from benchmarks.watching import Sample
+from carelake.services import processes
 from carelake.settings import Home
 
 
 def _samples(leak: float) -> list[Sample]:
-    """Fifteen minutes; every fourth sample a task takes 300 MB besides."""
+    """An hour; every fourth sample a task takes 300 MB besides."""
     return [
-        Sample(15.0 * i, 900 + leak * i + 300 * (i % 4 == 0), 200, 12, i % 2, i % 3, i % 3, 500 + i)
+        Sample(60.0 * i, 900 + leak * i + 300 * (i % 4 == 0), 200, 12, i % 2, i % 3, i % 3, 500 + i)
         for i in range(60)
     ]
 
@@ -24,6 +27,25 @@ def test_a_leak_is_told_and_tasks_that_come_and_go_are_none() -> None:
     assert False not in quiet.values()
     leaking = {result.name: result.ok for result in watching.growth(_samples(6))}
     assert leaking["memory, quiet level in the last third"] is False
+
+
+def test_a_few_minutes_are_told_and_held_against_nothing() -> None:
+    short = watching.growth(_samples(6)[:20])
+    assert short and {result.ok for result in short} == {None}
+
+
+def test_what_a_server_started_is_counted_with_it(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    processes.start(home, processes.Service("family", [sys.executable, "-c", child]))
+    try:
+        end = time.monotonic() + 20
+        while len(watching._processes(home)) < 2 and time.monotonic() < end:
+            time.sleep(0.05)
+        sample = watching._processes(home)
+        assert len(sample) == 2 and sum(watching._pss(one) for one in sample) > 1e6
+    finally:
+        processes.stop(home, ["family"], patience=0.2, force_after=1)
 
 
 def test_a_held_lock_of_the_home_is_counted_until_it_is_released(tmp_path: Path) -> None:

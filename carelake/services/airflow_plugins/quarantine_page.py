@@ -2,6 +2,9 @@
 
 It shows counts and reasons, no record's text: that stays on the machine, behind
 `carelake quarantine show`.
+
+Every process of Airflow loads its plugins, and only the API server shows pages: what the page needs
+is imported at its first request (else 0.7 s and 27 MB in each of the others).
 """
 
 from __future__ import annotations
@@ -10,12 +13,9 @@ import html
 import json
 import subprocess
 import sys
+from typing import Any
 
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.core_api.security import requires_access_dag
 from airflow.plugins_manager import AirflowPlugin
-from fastapi import Depends, FastAPI
-from fastapi.responses import HTMLResponse
 
 PATIENCE_SECONDS = 60
 STYLE = """
@@ -27,14 +27,32 @@ code { background: #8882; padding: .1rem .3rem; border-radius: .2rem }
 @media (prefers-color-scheme: dark) { body { background: #111; color: #ddd } }
 """
 
-app = FastAPI(title="Carelake", docs_url=None, redoc_url=None, openapi_url=None)
+
+class Pages:
+    """The application, made at its first request."""
+
+    def __init__(self) -> None:
+        self._app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if self._app is None:
+            self._app = _application()
+        await self._app(scope, receive, send)
 
 
-@app.get(
-    "/quarantine",
-    response_class=HTMLResponse,
-    dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.TASK_LOGS))],
-)
+def _application() -> Any:
+    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+    from airflow.api_fastapi.core_api.security import requires_access_dag
+    from fastapi import Depends, FastAPI
+    from fastapi.responses import HTMLResponse
+
+    app = FastAPI(title="Carelake", docs_url=None, redoc_url=None, openapi_url=None)
+    may_read = Depends(requires_access_dag("GET", DagAccessEntity.TASK_LOGS))
+    app.get("/quarantine", response_class=HTMLResponse, dependencies=[may_read])(quarantine)
+    return app
+
+
 def quarantine(source: str = "") -> str:
     """The page; a function without `async`, so it may wait in a thread of its own."""
     # a process of its own: this server must never hold the warehouse, nor load DuckDB
@@ -83,4 +101,4 @@ class QuarantinePagePlugin(AirflowPlugin):
     """Registers the page below /carelake."""
 
     name = "carelake_quarantine_page"
-    fastapi_apps = [{"app": app, "url_prefix": "/carelake", "name": "Carelake"}]  # noqa: RUF012
+    fastapi_apps = [{"app": Pages(), "url_prefix": "/carelake", "name": "Carelake"}]  # noqa: RUF012

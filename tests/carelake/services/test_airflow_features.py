@@ -77,7 +77,7 @@ class Lake:
 
     def ended(self, dag_id: str) -> list[dict[str, Any]]:
         """Its runs, once none is active."""
-        until(lambda: not [r for r in self.api.runs(states=ACTIVE) if r["dag_id"] == dag_id], 120)
+        until(lambda: not [r for r in self.api.runs(states=ACTIVE) if r["dag_id"] == dag_id], 300)
         return [run for run in self.api.runs() if run["dag_id"] == dag_id]
 
 
