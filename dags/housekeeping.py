@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow.sdk import DAG, chain
-from dag_parts import DEFAULTS, START, WRITER_POOL, step
+from dag_parts import DEFAULTS, START, WRITER_POOL, deadline, deadlines, step
 
 TRIAGE = """
 ### Housekeeping
@@ -33,6 +33,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULTS,
+    deadline=deadline(deadlines().housekeeping, str(DEFAULTS["owner"]), TRIAGE),
     tags=["keeping"],
 ):
     chain(

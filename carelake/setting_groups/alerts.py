@@ -65,6 +65,7 @@ class Deadlines(Strict):
     ingest: int = Field(default=60, ge=1, description="Of a source's run")
     build: int = Field(default=120, ge=1, description="Of a build")
     train: int = Field(default=240, ge=1, description="Of a training")
+    housekeeping: int = Field(default=240, ge=1, description="Of the weekly housekeeping")
 
 
 class Alerts(Strict):
