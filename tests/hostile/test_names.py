@@ -130,7 +130,7 @@ def test_a_folder_that_is_itself_a_link_is_taken(
         ("name", "a\n", "snake_case"),
         ("name", "x" * 100, "snake_case"),
         ("path", "in/a**b", "stands alone"),
-        ("path", "", "names no file"),
+        ("path", "", "path is missing"),
         ("path", "in/\0", "names no file"),
         ("path", "/", "names no file"),
         ("encoding", "zlib", "no text encoding"),
