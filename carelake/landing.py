@@ -231,11 +231,12 @@ def write_manifest(landing: Path, manifest: Manifest) -> Path:
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path)
-    _sync_folder(folder)
+    sync_folder(folder)
     return path
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

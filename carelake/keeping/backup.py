@@ -137,7 +137,7 @@ def _write_backup(
         _write(draft / backup_format.MANIFEST, manifest.sealed())
         draft.rename(target)
         size = sum(entry.n_bytes for entry in manifest.files.values())
-    _sync(target.parent)
+    sync_folder(target.parent)
     return BackupResult(target, manifest, size, locked)
 
 
@@ -368,11 +368,3 @@ def _fill(draft: Path, parts: dict[str, Path], base: Path | None) -> dict[str, E
 def _entries(base: Path) -> dict[str, Entry]:
     text = (base / backup_format.MANIFEST).read_bytes()
     return BackupManifest.opened(text, base).files
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -2,34 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
-from typing import Annotated
+from pydantic import Field, model_validator
 
-from pydantic import BeforeValidator, Field, model_validator
-
-from carelake.setting_groups.base import Strict
-
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-SHAPE = r"^[1-9]\d{0,5}[smhdw]$"
-
-
-def _known_duration(value: object) -> object:
-    # YAML reads 26 as a number
-    if not re.fullmatch(SHAPE, str(value)):
-        raise ValueError(f"'{value}' is no length of time; write 90m, 26h, 3d or 2w")
-    return value
-
-
-Duration = Annotated[
-    str, Field(json_schema_extra={"pattern": SHAPE}), BeforeValidator(_known_duration)
-]
-"""A whole number and its unit: seconds, minutes, hours, days or weeks."""
-
-
-def as_time(duration: str) -> dt.timedelta:
-    """A duration as Python counts it."""
-    return dt.timedelta(**{UNITS[duration[-1]]: int(duration[:-1])})
+from carelake.setting_groups.base import Duration, Strict, as_time
 
 
 class Freshness(Strict):

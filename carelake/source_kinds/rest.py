@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from carelake.setting_groups.base import Strict
+from carelake.setting_groups.base import Duration, Strict
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 Place = Literal["query", "body"]
 SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie", "x-api-key"}
-
-
-def _seconds(value: Any) -> Any:
-    match = re.fullmatch(r"(\d+)\s*([smhd])", str(value).strip())
-    if not match:
-        raise ValueError(f"'{value}' is no span of time; write 90s, 10m, 2h or 3d")
-    return dt.timedelta(seconds=int(match[1]) * UNITS[match[2]])
-
-
-Span = Annotated[dt.timedelta, BeforeValidator(_seconds)]
-"""A span of time, written 90s, 10m, 2h or 3d."""
 
 
 class NoAuth(Strict):
@@ -136,8 +123,8 @@ class Incremental(Strict):
         default="iso", description="Of both: iso, date, epoch, epoch_ms or a strftime format"
     )
     place: Place = Field(default="query", description="Where the parameters go")
-    look_back: Span = Field(
-        default=dt.timedelta(hours=1),
+    look_back: Duration = Field(
+        default="1h",
         description="How far before the newest record each reading begins, for late edits",
     )
     initial: dt.datetime | None = Field(
@@ -168,8 +155,8 @@ class RestSettings(Strict):
     incremental: Incremental | None = None
     timeout_seconds: float = Field(default=30, gt=0, description="Patience with one answer")
     attempts: int = Field(default=6, ge=1, description="Tries of a request before giving up")
-    longest_wait: Span = Field(
-        default=dt.timedelta(minutes=5), description="Longest pause the service may ask for"
+    longest_wait: Duration = Field(
+        default="5m", description="Longest pause the service may ask for"
     )
 
     @field_validator("url")

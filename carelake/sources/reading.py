@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
+from carelake.setting_groups.base import as_time
 from carelake.source_list import Source
 from carelake.window import EVERYTHING, Window
 
@@ -124,7 +125,7 @@ class Reading:
         else:
             recent = set()
         rule = self.source.rest.incremental if self.source.rest else None
-        edge = newest - (rule.look_back if rule else dt.timedelta(0))
+        edge = newest - (as_time(rule.look_back) if rule else dt.timedelta(0))
         recent |= {key for key, moment in self._moments.items() if moment is None or moment >= edge}
         return {"newest": newest.isoformat(), "recent": sorted(recent)}
 

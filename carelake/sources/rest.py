@@ -16,6 +16,7 @@ from typing import Any
 
 from carelake.errors import ConfigError
 from carelake.landing import last_number, manifests, sweep
+from carelake.setting_groups.base import as_time
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult, source_lock, write_batch
 from carelake.sources.reading import Reading, moment_of
@@ -75,7 +76,7 @@ def _asked_window(source: Source, cursor: dict[str, Any], window: Window) -> Win
     newest = moment_of(cursor.get("newest"), "UTC")
     if rule is None or newest is None:
         return Window(rule.initial if rule else None, None)
-    return Window(newest - rule.look_back, None)
+    return Window(newest - as_time(rule.look_back), None)
 
 
 def _read(asker: Asker, reading: Reading, most_pages: int | None) -> None:

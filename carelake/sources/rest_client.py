@@ -18,6 +18,7 @@ from dlt.sources.helpers.rest_client.exceptions import IgnoreResponseException
 from requests import PreparedRequest, Response
 
 from carelake.errors import ConfigError
+from carelake.setting_groups.base import as_time
 from carelake.source_kinds.rest import (
     ApiKeyAuth,
     BasicAuth,
@@ -70,7 +71,7 @@ class Asker:
             check=self._check,
             attempts=self._rest.attempts,
             timeout=self._rest.timeout_seconds,
-            longest_wait=self._rest.longest_wait.total_seconds(),
+            longest_wait=as_time(self._rest.longest_wait).total_seconds(),
             sleep=sleep,
         )
         signer = _signer(self._rest, connection, sleep)

@@ -14,7 +14,7 @@ from typing import Literal
 
 import duckdb
 
-from carelake.setting_groups.freshness import as_time
+from carelake.setting_groups.base import as_time
 from carelake.settings import Context, Home
 from carelake.source_list import Source
 

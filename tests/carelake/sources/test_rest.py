@@ -408,7 +408,7 @@ def test_a_kind_that_is_not_used_is_not_imported(tmp_path: Path) -> None:
         ({"rest": {"auth": {"type": "bearer"}}}, "takes secrets from it"),
         ({"columns": {"body": "text"}}, "what is read twice is told by it"),
         ({"rest": {"pages": {"by": "cursor", "path": "n", "place": "body"}}}, "needs `method: POST`"),
-        ({"rest": {"incremental": {"field": "u", "since_param": "s", "look_back": "soon"}}}, "is no span of time"),
+        ({"rest": {"incremental": {"field": "u", "since_param": "s", "look_back": "soon"}}}, "is no length of time"),
         ({"path": "x.json"}, "kind rest has rest.endpoint"),
         ({"connection": "https://user:pass@host"}, "secrets stay out of here"),
     ],
