@@ -22,7 +22,7 @@ from carelake.keeping import backup_format
 from carelake.keeping.backup_format import BackupManifest, Entry, PepperCheck, digest_of
 from carelake.keeping.lock import keeping_lock
 from carelake.landing import MANIFEST as BATCH_MANIFEST
-from carelake.landing import DamagedManifest, manifests
+from carelake.landing import DamagedManifest, manifests, sync_folder
 from carelake.progress import Progress
 from carelake.settings import Context, Home
 from carelake.trouble import FULL
