@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -22,6 +23,7 @@ from carelake.services.airflow_api import ACTIVE, AirflowApi
 from carelake.services.company import ensure_company
 from carelake.services.ports import free_port
 from carelake.settings import Home
+from tests.carelake.sources.faulty_api import Listing, serving
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +35,13 @@ GONE = """\
   - {name: gone, kind: files, path: gone.csv, format: csv, entity: customers,
      columns: {customer_id: id}, schedule: "@yearly", owner: crm-team}
 """
+TICKETS = """\
+  - {{name: tickets, kind: rest, connection: shop, entity: communications, records_path: data.items,
+     columns: {{communication_id: id, body: text, sent_at: updated_at}}, schedule: "@yearly",
+     rest: {{url: "{url}", endpoint: items, auth: {{type: bearer}},
+       pages: {{by: cursor, path: next_cursor}}}}}}
+"""
+TOKEN = "token-that-airflow-keeps"
 CHATS = NOTES.replace("notes", "chats").replace("@monthly", "*/10 * * * *")
 
 
@@ -100,7 +109,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     lake = Lake(tmp_path_factory.mktemp("company"))
-    lake.sources(NOTES, GONE)
+    shop = contextlib.ExitStack()
+    url = shop.enter_context(serving(Listing("cursor", token=TOKEN).fill(23))).url
+    lake.sources(NOTES, GONE, TICKETS.format(url=url))
     lake.put("first", datetime(2024, 6, 1, tzinfo=UTC))
     hook = f"http://127.0.0.1:{server.server_port}/hook"
     (lake.folder / "carelake.yml").write_text(
@@ -126,6 +137,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         airflow.stop(lake.home)
         assert not processes.known(lake.home)
         server.shutdown()
+        shop.close()
         for key in ("CARELAKE_SOURCES", "CARELAKE_HOME", "CARELAKE_PRELOAD"):
             os.environ.pop(key, None)
         os.environ.update(kept)
@@ -178,6 +190,24 @@ def test_a_task_that_failed_for_good_is_told_with_reason_link_and_triage_note(la
     # the link is a page of this Airflow's
     with urllib.request.urlopen(post["link"], timeout=30) as page:
         assert page.status == 200 and post["link"].startswith(lake.api.url)
+
+
+def test_a_web_service_is_read_with_the_secret_of_a_connection_in_airflow(lake: Lake) -> None:
+    until(lambda: lake.dag("ingest_tickets"), 90)
+    lake.api.unpause("ingest_tickets")
+    lake.api.trigger("ingest_tickets")
+    until(lambda: told("ingest_tickets.extract failed"), 120)
+    reason = told("ingest_tickets.extract failed")[0]["reason"]
+    assert "there is no connection 'shop'" in reason and "Admin, Connections" in reason
+    kept = {"connection_id": "shop", "conn_type": "http", "host": "127.0.0.1", "password": TOKEN}
+    lake.call("POST", "/api/v2/connections", kept)
+    run = lake.api.trigger("ingest_tickets")
+    until(lambda: [r for r in lake.ended("ingest_tickets") if r["dag_run_id"] == run], 120)
+    (manifest,) = manifests(lake.home.landing, "tickets")
+    assert manifest.details["records"] == 23
+    for path in (*lake.home.landing.rglob("*"), *(lake.home.airflow / "logs").rglob("*")):
+        if path.is_file():
+            assert TOKEN.encode() not in path.read_bytes(), path
 
 
 def test_a_run_that_is_late_is_told_without_a_triggerer(lake: Lake) -> None:
