@@ -17,6 +17,17 @@ SHARED = PROJECT.parent / "shared" / "data"
 PEPPER = "test-pepper"
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """What makes a process private (`prepare_environment` sets its umask) ends with the test."""
+    before = os.umask(0o022)
+    os.umask(before)
+    try:
+        return (yield)  # type: ignore[return-value]
+    finally:
+        os.umask(before)
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the machine's home or settings, and none reaches out."""

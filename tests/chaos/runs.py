@@ -27,7 +27,7 @@ from typing import Any
 
 STEPS = (
     "init", "extract", "load", "has_news", "check_batches", "build_features", "score", "train",
-    "build_marts", "plan_follow_ups", "check_marts", "publish",
+    "build_marts", "plan_follow_ups", "check_marts", "publish", "replicate", "check_freshness",
 )  # fmt: skip
 """In the order in which they begin; training is a part of scoring when there is no champion."""
 HEAVY = (
