@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+UNTIMED = {"soak"}
+"""Parts whose comparisons are not of seconds."""
+
 
 def with_figures(page: str, rows: Iterable[Mapping[str, Any]]) -> str:
     """The page with each part's table between its marks, `<!-- loading -->` to `<!-- /loading -->`.
@@ -27,11 +30,11 @@ def with_figures(page: str, rows: Iterable[Mapping[str, Any]]) -> str:
 def _table(rows: Iterable[Mapping[str, Any]]) -> str:
     lines = ["| what | ours | beside it | ratio | limit | kept |", "|---|---|---|---|---|---|"]
     for row in rows:
-        peer = row["peer_name"] if row["peer"] is None else f"{row['peer']:g} s: {row['peer_name']}"
-        ours = (
-            f"{row['ours']:g} {row['peer_name']}" if row["peer"] is None else f"{row['ours']:g} s"
-        )
-        beside = "" if row["peer"] is None else peer
+        # a peer's name holds the unit of what is not timed
+        unit = "" if row["part"] in UNTIMED else " s"
+        alone = row["peer"] is None
+        ours = f"{row['ours']:g} {row['peer_name']}" if alone else f"{row['ours']:g}{unit}"
+        beside = "" if alone else f"{row['peer']:g}{unit}: {row['peer_name']}"
         kept = {None: "", True: "yes", False: "**no**"}[row["ok"]]
         cells = (row["name"], ours, beside, _number(row["ratio"]), _number(row["limit"]), kept)
         lines.append("| " + " | ".join(cells) + " |")
