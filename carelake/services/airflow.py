@@ -80,6 +80,9 @@ def environment(home: Home, sources: Path, port: int) -> dict[str, str]:
             "JOB_HEARTBEAT_SEC": "2",
             "SCHEDULER_IDLE_SLEEP_TIME": "0.3",
             "MAX_DAGRUNS_TO_CREATE_PER_LOOP": "50",
+            # a task that ran when the machine went down holds its DAG for so long after the start
+            # (by default five minutes); one that lives reports in every second
+            "TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",
         },
         "DAG_PROCESSOR": {
             "PARSING_PROCESSES": "1",

@@ -91,7 +91,8 @@ def test_after_the_metadata_database_was_lost_and_restored_one_more_run_gives_th
         assert "Traceback" not in rest
         repair(database, tmp_path / "backup.db")
         again = start(environment)
-        _, said = again.communicate(timeout=300)
+        # a task that ran in the copy is missed after two minutes, and then tried again
+        _, said = again.communicate(timeout=600)
         assert again.returncode == 0, said
         assert carelake("fingerprint", env=environment).stdout == expected
     finally:
