@@ -20,9 +20,10 @@ def source_kinds() -> None:
         carelake source kinds
     """
     from carelake.reports.tables import print_rows
-    from carelake.source_list import REQUIRED_KEYS
+    from carelake.source_kinds import KINDS
 
-    print_rows(["kind", "reads", "required keys"], [list(row) for row in REQUIRED_KEYS])
+    rows = [[kind, rule.reads, rule.required] for kind, rule in KINDS.items()]
+    print_rows(["kind", "reads", "required keys"], rows)
 
 
 @source_app.command("test")

@@ -62,7 +62,7 @@ def probe(ctx: Context, source: Source, limit: int) -> Probe:
 
 
 def _files(ctx: Context, source: Source) -> list[str]:
-    if source.kind == "rest":
+    if not source.rule.has_path:
         return []
     from carelake.sources.files import find_files
 

@@ -18,14 +18,8 @@ from carelake.errors import ConfigError
 from carelake.setting_groups.base import Strict, TimeZone
 from carelake.setting_groups.freshness import Freshness
 from carelake.settings import Channel, Home, explain, read_yaml
-from carelake.source_kinds.rest import RestSettings
-
-REQUIRED_KEYS = (
-    ("files", "CSV, JSON, Parquet, Excel in a folder", "path, format, entity, columns"),
-    ("mbox", "mailbox files", "path"),
-    ("rest", "a web service that answers in JSON", "rest.url or connection, entity, columns"),
-)
-"""Kinds of sources: (kind, what it reads, keys it must have)."""
+from carelake.source_kinds import GROUPS, KINDS, Kind, KindRule
+from carelake.source_kinds.rest import RestSettings, check_rest
 
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 """Schedules by name, as Airflow has them."""
@@ -55,7 +49,7 @@ class Source(Strict):
     """One configured system."""
 
     name: str = Field(description="snake_case, unique")
-    kind: Literal["files", "mbox", "rest"] = Field(description="What reads it")
+    kind: Kind = Field(description="What reads it")
     connection: str | None = Field(
         default=None, description="Airflow connection with address and secrets"
     )
@@ -191,19 +185,23 @@ class Source(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _pages_are_json(cls, content: Any) -> Any:
-        if isinstance(content, dict) and content.get("kind") == "rest":
-            if content.get("format") not in (None, "json"):
-                raise ValueError("format: kind rest reads json; remove the key")
-            return {**content, "format": "json"}
-        return content
+    def _landed_format(cls, content: Any) -> Any:
+        """Fill in the format where the kind decides it."""
+        rule = KINDS.get(str(content.get("kind"))) if isinstance(content, dict) else None
+        if rule is None or rule.format is None:
+            return content
+        if content.get("format") not in (None, rule.format):
+            raise ValueError(f"format: kind {content['kind']} reads {rule.format}; remove the key")
+        return {**content, "format": rule.format}
 
     @model_validator(mode="after")
     def _whole(self) -> Source:
         self._check_kind()
-        if self.kind == "mbox":
+        if self.rule.native:
             if self.columns or self.entity or self.format:
-                raise ValueError("kind mbox needs no format, entity or columns; remove them")
+                raise ValueError(
+                    f"kind {self.kind} needs no format, entity or columns; remove them"
+                )
             return self
         if self.entity is None:
             raise ValueError(f"entity is missing; add one of {', '.join(ENTITIES)}")
@@ -237,27 +235,35 @@ class Source(Strict):
         return self
 
     def _check_kind(self) -> None:
-        if self.kind != "rest":
-            if not self.path:
-                raise ValueError("path is missing; name a file, or a glob such as inbox/*.csv")
-            if self.rest is not None:
-                raise ValueError(f"rest belongs to kind rest, not {self.kind}")
-            return
-        if self.path:
-            raise ValueError("path belongs to files; kind rest has rest.endpoint")
-        if self.rest is None:
-            raise ValueError("rest is missing; add at least its url and endpoint")
-        if self.rest.url is None and self.connection is None:
-            raise ValueError("rest.url is missing; add it, or a connection with a host")
-        if self.rest.auth.type != "none" and self.connection is None:
+        group = self.rule.group
+        for name, kind in GROUPS.items():
+            if name != group and getattr(self, name) is not None:
+                raise ValueError(f"{name} belongs to kind {kind}, not {self.kind}")
+        if self.rule.has_path and not self.path:
+            raise ValueError("path is missing; name a file, or a glob such as inbox/*.csv")
+        if self.path and not self.rule.has_path:
+            raise ValueError(f"path belongs to files; kind {self.kind} has its own keys: {group}")
+        if group is not None and getattr(self, group) is None:
             raise ValueError(
-                f"connection is missing; auth {self.rest.auth.type} takes secrets from it"
+                f"{group} is missing; add what kind {self.kind} needs: {self.rule.required}"
             )
-        if self.mode == "append" and not self.has_id and self.dedupe != "content":
+        if self.rest is not None:
+            check_rest(self.rest, self.connection)
+        if group is not None and not self.tells_repeats:
             raise ValueError(
                 f"columns.{self.id_column} is missing; what is read twice is told by it "
                 "(or by `dedupe: content`)"
             )
+
+    @property
+    def rule(self) -> KindRule:
+        """What is true of every source of its kind."""
+        return KINDS[self.kind]
+
+    @property
+    def tells_repeats(self) -> bool:
+        """Whether a record that is read twice counts once."""
+        return self.mode == "snapshot" or self.has_id or self.dedupe == "content"
 
     @property
     def where(self) -> str:
@@ -279,7 +285,7 @@ class Source(Strict):
     @property
     def has_id(self) -> bool:
         """Whether the source names its rows itself."""
-        return self.kind == "mbox" or self.id_column in self.columns
+        return self.rule.native is not None or self.id_column in self.columns
 
     @property
     def dedupe_rule(self) -> str:
@@ -289,7 +295,7 @@ class Source(Strict):
     @property
     def raw_table(self) -> str:
         """The raw table its rows go to."""
-        return self.entity or "email_messages"
+        return self.entity or self.rule.native or ""
 
     def time_formats(self, column: str) -> list[str]:
         """Strptime formats of one of our time columns; empty means ISO 8601."""

@@ -1,1 +1,52 @@
 """What a source of each kind says in `sources.yml` beyond what all sources say; one module a kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["files", "mbox", "rest"]
+
+
+@dataclass(frozen=True)
+class KindRule:
+    """What the rest of the platform must know of a kind.
+
+    Attributes:
+        reads: what it reads, as a person names it.
+        required: keys it must have, as a person reads them.
+        group: the block of keys of its own, None without one.
+        has_path: whether it reads `path`.
+        format: what it lands, where the kind decides that.
+        native: the raw table of kinds whose columns need no mapping.
+        channel: of what it brings, where the kind decides that.
+    """
+
+    reads: str
+    required: str
+    group: str | None = None
+    has_path: bool = False
+    format: str | None = None
+    native: str | None = None
+    channel: str | None = None
+
+
+def _mail(reads: str, required: str, group: str | None = None) -> KindRule:
+    return KindRule(
+        reads, required, group, has_path=group is None, native="email_messages", channel="email"
+    )
+
+
+KINDS: dict[str, KindRule] = {
+    "files": KindRule(
+        "CSV, JSON, Parquet, Excel in a folder", "path, format, entity, columns", has_path=True
+    ),
+    "mbox": _mail("mailbox files", "path"),
+    "rest": KindRule(
+        "a web service that answers in JSON", "rest.url or connection, entity, columns",
+        group="rest", format="json",
+    ),
+}  # fmt: skip
+"""Every kind of source there is."""
+GROUPS = {rule.group: kind for kind, rule in KINDS.items() if rule.group}
+"""Block of keys -> a kind that has it."""

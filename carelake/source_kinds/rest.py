@@ -192,3 +192,15 @@ class RestSettings(Strict):
         if uses_body and self.method == "GET":
             raise ValueError("a body needs `method: POST`")
         return self
+
+
+def check_rest(rest: RestSettings, connection: str | None) -> None:
+    """Hold a web service's keys against the source's connection.
+
+    Raises:
+        ValueError: there is no address, or nothing to take secrets from.
+    """
+    if connection is None and rest.url is None:
+        raise ValueError("rest.url is missing; add it, or a connection with a host")
+    if connection is None and rest.auth.type != "none":
+        raise ValueError(f"connection is missing; auth {rest.auth.type} takes secrets from it")

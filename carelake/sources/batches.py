@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from carelake.errors import RunFailed
-from carelake.landing import MANIFEST, LandedFile, Manifest, write_manifest
+from carelake.landing import (
+    MANIFEST,
+    LandedFile,
+    Manifest,
+    last_number,
+    manifests,
+    sweep,
+    write_manifest,
+)
 from carelake.source_list import Source
 from carelake.window import EVERYTHING, Window
 
@@ -47,6 +55,42 @@ def source_lock(landing: Path, source: str) -> Iterator[None]:
     with (folder / ".lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one extract of a source writes, and what it goes on from.
+
+    Attributes:
+        cursor: the newest complete manifest's, empty before the first.
+        number: ordinal of the batch to be written.
+        draft: an empty folder for what is being read, gone afterwards.
+    """
+
+    landing: Path
+    cursor: dict[str, Any]
+    number: int
+    draft: Path
+
+
+@contextmanager
+def begin_extract(landing: Path, source: str) -> Iterator[Place]:
+    """Hold a source, clear away what a killed extract left, and make room for what is read.
+
+    Raises:
+        DamagedManifest: nobody knows any more where the last extract ended.
+    """
+    with source_lock(landing, source):
+        before = manifests(landing, source)
+        last = last_number(before)
+        sweep(landing, source, last)
+        draft = landing / source / ".reading"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        try:
+            yield Place(landing, before[-1].cursor_after if before else {}, last + 1, draft)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def write_batch(

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
 from pathlib import Path
-from typing import Any
 
 from carelake.landing import DamagedManifest
+from carelake.source_kinds import Kind
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult
-from carelake.sources.files import extract_files
 from carelake.window import EVERYTHING, Window
 
+MODULES: dict[Kind, str] = {"files": "files", "mbox": "files", "rest": "rest"}
+"""Module of `carelake.sources` that reads a kind; its `extract` is called.
 
-def _extract_rest(
-    source: Source, base: Path, landing: Path, window: Window, **options: Any
-) -> ExtractResult:
-    # what only this kind needs takes a second to import
-    from carelake.sources.rest import extract_rest
-
-    return extract_rest(source, base, landing, window, **options)
-
-
-KINDS: dict[str, Callable[..., ExtractResult]] = {
-    "files": extract_files,
-    "mbox": extract_files,
-    "rest": _extract_rest,
-}
+Imported when a source of the kind is read: an unused kind costs nothing.
+"""
 
 
 def extract_source(
@@ -48,7 +37,9 @@ def extract_source(
         is_probe: take the first file or page only.
     """
     try:
-        return KINDS[source.kind](source, base, landing, window, is_probe=is_probe)
+        module = importlib.import_module(f"carelake.sources.{MODULES[source.kind]}")
+        found: ExtractResult = module.extract(source, base, landing, window, is_probe=is_probe)
+        return found
     except DamagedManifest as error:
         return ExtractResult(source.name, "failed", message=str(error))
     except OSError as error:

@@ -23,7 +23,7 @@ PAGE = re.compile(r"[._-]?(?:page|part|p)[._-]?\d+", re.IGNORECASE)
 """What tells the pages of one snapshot apart in their names, as in contacts-page-2.json."""
 
 
-def extract_files(
+def extract(
     source: Source,
     base: Path,
     landing: Path,

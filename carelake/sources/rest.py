@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from carelake.errors import ConfigError
-from carelake.landing import last_number, manifests, sweep
 from carelake.setting_groups.base import as_time
 from carelake.source_list import Source
-from carelake.sources.batches import ExtractResult, source_lock, write_batch
+from carelake.sources.batches import ExtractResult, Place, begin_extract, write_batch
+from carelake.sources.patience import Passing, Refused
 from carelake.sources.reading import Reading, moment_of
 from carelake.sources.rest_client import Asker
-from carelake.sources.web import Passing, Refused
 from carelake.window import EVERYTHING, Window
 
 PASSES = 5
@@ -30,7 +28,7 @@ VANISHED = frozenset({400, 404, 410, 422})
 """Answers to the cursor of a later page that mean: it is not known any more."""
 
 
-def extract_rest(
+def extract(
     source: Source,
     base: Path,
     landing: Path,
@@ -46,24 +44,15 @@ def extract_rest(
         is_probe: read the first page only.
         sleep: waits so many seconds between tries.
     """
-    with source_lock(landing, source.name):
-        before = manifests(landing, source.name)
-        last = last_number(before)
-        sweep(landing, source.name, last)
-        cursor: dict[str, Any] = before[-1].cursor_after if before else {}
-        draft = landing / source.name / ".reading"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(mode=0o700)
+    with begin_extract(landing, source.name) as place:
         try:
-            asked = _asked_window(source, cursor, window)
+            asked = _asked_window(source, place.cursor, window)
             asker = Asker(source, asked, sleep)
-            reading = Reading(source, draft)
+            reading = Reading(source, place.draft)
             _read(asker, reading, most_pages=1 if is_probe else None)
-            return _land(source, reading, window, landing, cursor, last + 1, asked)
+            return _land(source, reading, window, place, asked)
         except (Passing, Refused, ConfigError) as error:
             return ExtractResult(source.name, "failed", message=_told(source, error))
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _asked_window(source: Source, cursor: dict[str, Any], window: Window) -> Window:
@@ -106,21 +95,19 @@ def _land(
     source: Source,
     reading: Reading,
     window: Window,
-    landing: Path,
-    cursor: dict[str, Any],
-    number: int,
+    place: Place,
     asked: Window,
 ) -> ExtractResult:
-    if reading.holds_nothing_beyond(cursor):
+    if reading.holds_nothing_beyond(place.cursor):
         return ExtractResult(source.name, "nothing_new", message="nothing new")
-    after = reading.cursor_after(cursor, window)
+    after = reading.cursor_after(place.cursor, window)
     manifest = write_batch(
-        landing,
+        place.landing,
         source,
         [(path.name, path) for path in reading.files],
-        number=number,
+        number=place.number,
         extracted_at=dt.datetime.now(dt.UTC),
-        cursor_before=cursor,
+        cursor_before=place.cursor,
         cursor_after=after,
         window=window,
         details={

@@ -35,8 +35,9 @@ from carelake.source_kinds.rest import (
 from carelake.source_list import Source
 from carelake.sources.connections import Connection, find_connection
 from carelake.sources.json_body import json_of, plain_utf8
+from carelake.sources.patience import Passing, Refused
 from carelake.sources.reading import Page, member
-from carelake.sources.web import Passing, PatientSession, Refused, server_time
+from carelake.sources.web import PatientSession, server_time
 from carelake.window import Window
 
 MOST_PAGES = 1_000_000

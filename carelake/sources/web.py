@@ -13,42 +13,11 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests import PreparedRequest, Response
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_base, wait_random_exponential
+
+from carelake.sources.patience import Passing, Refused, patiently
 
 WILL_PASS = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524})
 """Answers that the same request may not get the next time."""
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
-
-
-class Passing(Exception):
-    """Trouble that may be over soon; `pause` in seconds when the service named one."""
-
-    def __init__(self, message: str, pause: float | None = None) -> None:
-        super().__init__(message)
-        self.pause = pause
-
-
-class Refused(Exception):
-    """An answer that asking again does not change."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class _Pause(wait_base):
-    """What the service asks for, else longer from try to try, with chance in it."""
-
-    def __init__(self) -> None:
-        self._own = wait_random_exponential(
-            multiplier=2 * SHORTEST_PAUSE, min=SHORTEST_PAUSE, max=LONGEST_PAUSE
-        )
-
-    def __call__(self, retry_state: RetryCallState) -> float:
-        error = retry_state.outcome.exception() if retry_state.outcome else None
-        asked = error.pause if isinstance(error, Passing) else None
-        return self._own(retry_state) if asked is None else asked
 
 
 class PatientSession(requests.Session):
@@ -83,13 +52,7 @@ class PatientSession(requests.Session):
         self.renew: Callable[[PreparedRequest], None] | None = None
         self._host, self._check = host, check
         self._timeout, self._longest_wait = timeout, longest_wait
-        self._tries = Retrying(
-            wait=_Pause(),
-            stop=stop_after_attempt(attempts),
-            retry=retry_if_exception_type(Passing),
-            sleep=sleep,
-            reraise=True,
-        )
+        self._tries = patiently(attempts, sleep)
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """Send until there is a whole answer.

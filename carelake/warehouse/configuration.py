@@ -28,7 +28,7 @@ def _record_sources(con: duckdb.DuckDBPyConnection, ctx: Context) -> None:
             "source_name": source.name,
             "kind": source.kind,
             "entity": source.raw_table,
-            "channel": source.channel or ("email" if source.kind == "mbox" else None),
+            "channel": source.channel or source.rule.channel,
             "mode": source.mode,
             "dedupe": source.dedupe_rule,
             "region": source.region or ctx.settings.default_region,

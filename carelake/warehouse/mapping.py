@@ -33,8 +33,8 @@ class Mapped:
 
 def map_file(source: Source, incoming: Incoming) -> Mapped:
     """Turn a source's mapping into SQL over one incoming file."""
-    if source.kind == "mbox":
-        columns = {name: incoming.columns[name] for name in raw_columns("email_messages")}
+    if source.rule.native:
+        columns = {name: incoming.columns[name] for name in raw_columns(source.rule.native)}
         return Mapped(columns, "null::json", "null::json", [])
     find = _Finder(incoming)
     columns = {ours: _ours(source, ours, find) for ours in raw_columns(source.raw_table)}

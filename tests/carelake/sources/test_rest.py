@@ -20,7 +20,7 @@ from carelake.landing import manifests
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult
 from carelake.sources.connections import find_connection
-from carelake.sources.rest import extract_rest
+from carelake.sources.rest import extract as extract_rest
 from carelake.window import Window
 from tests.carelake.sources.faulty_api import (
     ANSWERS,
@@ -409,7 +409,7 @@ def test_a_kind_that_is_not_used_is_not_imported(tmp_path: Path) -> None:
         ({"columns": {"body": "text"}}, "what is read twice is told by it"),
         ({"rest": {"pages": {"by": "cursor", "path": "n", "place": "body"}}}, "needs `method: POST`"),
         ({"rest": {"incremental": {"field": "u", "since_param": "s", "look_back": "soon"}}}, "is no length of time"),
-        ({"path": "x.json"}, "kind rest has rest.endpoint"),
+        ({"path": "x.json"}, "kind rest has its own keys: rest"),
         ({"connection": "https://user:pass@host"}, "secrets stay out of here"),
     ],
 )  # fmt: skip
