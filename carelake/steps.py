@@ -6,11 +6,12 @@ What a step needs is imported inside it: a command, or a task of a DAG, takes on
 from __future__ import annotations
 
 import datetime as dt
-import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from carelake.attempts import note_attempt
 from carelake.errors import RunFailed, WriterBusy
 from carelake.progress import Progress
 from carelake.settings import Context
@@ -56,8 +57,10 @@ def extract(
     chosen = ctx.sources.select(sources)
     for i, source in enumerate(chosen):
         progress.bar(f"extract {source.name}", i, len(chosen))
+        began = time.monotonic()
         found = extract_source(source, ctx.config_dir, ctx.home.landing, window)
-        _note_attempt(ctx, asdict(found))
+        seconds = round(time.monotonic() - began, 3)
+        note_attempt(ctx.home.state, asdict(found) | asdict(window) | {"seconds": seconds})
         result.rows += found.n_files
         result.parts += _extracted(asdict(found))
         result.details[source.name] = found.message
@@ -77,16 +80,6 @@ def _extracted(found: dict[str, Any]) -> list[dict[str, Any]]:
     said = {"files": found["n_files"], "bytes": found["n_bytes"]}
     batches = [{"event": "batch", "batch": batch, **about} for batch in found["batches"]]
     return [{"event": "source", **about, **said}, *batches]
-
-
-def _note_attempt(ctx: Context, attempt: dict[str, Any]) -> None:
-    folder = ctx.home.state / "extracts"
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = {key: attempt[key] for key in ("source", "outcome", "message", "n_files", "n_bytes")}
-    kept["at"] = dt.datetime.now(dt.UTC).isoformat()
-    draft = folder / f".{attempt['source']}.part"
-    draft.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
-    draft.rename(folder / f"{attempt['source']}.json")
 
 
 def load(ctx: Context, progress: Progress, sources: list[str] | None = None) -> StepResult:
@@ -130,6 +123,7 @@ def has_news(ctx: Context, progress: Progress) -> StepResult:
 
     with write_lock(ctx.home, "has_news", say=progress.say), connect(ctx.home) as con:
         recorded.record_decisions(con, ctx.home.decisions)
+        recorded.record_failed_extracts(con, ctx.home.state)
         is_new = recorded.has_news(con, ctx)
     if is_new or current_version(ctx.home) is None or holds_back(ctx.home):
         return StepResult("has_news", "done", summary="there is something to build")

@@ -139,7 +139,7 @@ def run_summary(ctx: Context) -> RunSummary:
 
 _SOURCES = """
     select
-        source_name, count(*), sum(n_physical)::bigint, sum(n_staged)::bigint,
+        source_name, count(batch_id), sum(n_physical)::bigint, sum(n_staged)::bigint,
         sum(n_structural_rejects + n_rejected)::bigint,
         sum(n_duplicates + n_superseded + n_deleted)::bigint, sum(n_held)::bigint,
     from source_runs

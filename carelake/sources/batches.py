@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -120,6 +121,7 @@ def write_batch(
     folder = landing / source.name / batch_id
     if folder.exists() and not (folder / MANIFEST).exists():
         shutil.rmtree(folder)
+    began = time.monotonic()
     with _written(folder):
         folder.mkdir(parents=True)
         landed = [_copy(path, folder, i, name) for i, (name, path) in enumerate(files, start=1)]
@@ -134,7 +136,7 @@ def write_batch(
         files=landed,
         cursor_before=cursor_before,
         cursor_after=cursor_after,
-        details=details or {},
+        details=details or {"seconds": round(time.monotonic() - began, 3)},
         since=window.since,
         until=window.until,
     )

@@ -131,6 +131,11 @@ def record_batch(
         "held_reason": result.held_reason,
         "checked_at": None,
         "n_expired": 0,
+        "since": manifest.since,
+        "until": manifest.until,
+        "n_pages": manifest.details.get("pages"),
+        "n_requests": manifest.details.get("requests"),
+        "extract_seconds": manifest.details.get("seconds"),
     }
     # a key that is deleted and inserted in one transaction ends the process on a full disk
     changes = ", ".join(f"{name} = excluded.{name}" for name in row if name != "batch_id")

@@ -29,7 +29,17 @@ def _expired_rows(con: DuckDBPyConnection) -> None:
     con.execute("alter table ops.ledger add column if not exists n_expired bigint default 0")
 
 
-MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (_expired_rows,)
+def _readings(con: DuckDBPyConnection) -> None:
+    """2: the ledger says how a batch was read, and failed extracts are kept."""
+    con.execute("drop view if exists ops.new_batches")
+    for column in (
+        "since timestamptz", "until timestamptz", "n_pages bigint", "n_requests bigint",
+        "extract_seconds decimal(18, 3)",
+    ):  # fmt: skip
+        con.execute(f"alter table ops.ledger add column if not exists {column}")
+
+
+MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (_expired_rows, _readings)
 """The first brings a home from number 0 to number 1, and so on."""
 CURRENT = len(MIGRATIONS)
 """The number of the homes this Carelake makes."""

@@ -12,9 +12,14 @@ from typing import Any
 
 import duckdb
 
+from carelake.attempts import failed_attempts
 from carelake.settings import PROJECT, Context, Home
 from carelake.warehouse.connection import has_table, insert_rows, literal
 
+OPS_TABLES = (
+    "ledger", "batch_files", "failed_extracts", "steps", "check_results", "retention", "state",
+)  # fmt: skip
+"""What `ops.duckdb` has of the recorded tables, as they are."""
 SCORE_TABLES = {
     "satisfaction_scores": ("conversation_key", "before_survey"),
     "segment_scores": ("customer_key", "customer_segments"),
@@ -64,6 +69,24 @@ def record_decisions(con: duckdb.DuckDBPyConnection, folder: Path) -> int:
         row = json.loads(path.read_text(encoding="utf-8"))
         insert_rows(con, "ml.model_decisions", [row])
     return len(new)
+
+
+def record_failed_extracts(con: duckdb.DuckDBPyConnection, state: Path) -> int:
+    """Take over the extracts that failed since the last time; gives how many."""
+    with failed_attempts(state) as failed:
+        rows = [
+            {
+                "source_name": one["source"],
+                "failed_at": one["at"],
+                "since": one["since"],
+                "until": one["until"],
+                "seconds": one["seconds"],
+                "error": one["message"],
+            }
+            for one in failed
+        ]
+        insert_rows(con, "ops.failed_extracts", rows, "on conflict do nothing")
+    return len(rows)
 
 
 def record_checks(con: duckdb.DuckDBPyConnection, results: Sequence[Any]) -> None:
@@ -185,7 +208,8 @@ def write_ops(con: duckdb.DuckDBPyConnection, home: Home) -> None:
     draft.unlink(missing_ok=True)
     con.execute(f"attach {literal(str(draft))} as ops_out")
     try:
-        for table in ("ledger", "batch_files", "steps", "check_results", "retention", "state"):
+        record_failed_extracts(con, home.state)
+        for table in OPS_TABLES:
             con.execute(f"create table ops_out.{table} as from ops.{table}")
         if has_table(con, "marts", "source_runs"):
             con.execute("create table ops_out.source_runs as from marts.source_runs")

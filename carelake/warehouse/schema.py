@@ -39,7 +39,13 @@ create table if not exists ops.ledger (
     manifest_path varchar, extracted_at timestamptz, loaded_at timestamptz, n_files bigint,
     n_bytes bigint, n_physical bigint, n_raw bigint, n_structural_rejects bigint,
     columns json, missing_columns json, new_columns json, seconds decimal(18, 3), status varchar,
-    held_reason varchar, checked_at timestamptz, n_expired bigint default 0
+    held_reason varchar, checked_at timestamptz, n_expired bigint default 0,
+    since timestamptz, until timestamptz, n_pages bigint, n_requests bigint,
+    extract_seconds decimal(18, 3)
+);
+create table if not exists ops.failed_extracts (
+    source_name varchar, failed_at timestamptz, since timestamptz, until timestamptz,
+    seconds decimal(18, 3), error varchar, primary key (source_name, failed_at)
 );
 -- arrived: loaded, not gated yet, invisible to the build under way; then loaded or held; a person
 -- may make a held one released or discarded

@@ -9,4 +9,5 @@ select
         as n_lost_on_staging,
     (n_structural_rejects + n_rejected) / nullif(n_physical, 0) as rejected_share,
 from marts.source_runs
+where batch_id is not null
 order by batch_id

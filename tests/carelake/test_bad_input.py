@@ -85,6 +85,14 @@ def test_a_faulty_source_is_held_or_rejected_and_the_others_are_published(tmp_pa
     # nothing of before is lost, and what is sound of the new is there
     assert company.loaded() == {**before, "good": 4, "foreign": 3}
     assert company.ask("select * from source_runs where not is_balanced") == []
+    failed = company.ask(
+        "select distinct source_name, batch_id, n_raw, split_part(error, ';', 2) as mend "
+        "from source_runs where outcome = 'failed' order by all"
+    )
+    assert [(row["source_name"], row["batch_id"], row["n_raw"]) for row in failed] == [
+        ("folder", None, 0), ("missing", None, 0),
+    ]  # fmt: skip
+    assert failed[1]["mend"] == " put one there or correct `path`"
     assert company.ask(
         "select source_name, reason from rejected_rows where reason like '%text%'"
     ) == [{"source_name": "foreign", "reason": "is not valid text in the file's encoding"}]

@@ -76,7 +76,7 @@ def _accounts(home: Any) -> list[dict[str, Any]]:
     from carelake.warehouse.published import read_only
 
     with read_only(home) as con:
-        query = f"select {', '.join(ACCOUNT)} from source_runs order by batch_id"
+        query = f"select {', '.join(ACCOUNT)} from source_runs where outcome <> 'failed' order by batch_id"
         return [dict(zip(ACCOUNT, row, strict=True)) for row in con.execute(query).fetchall()]
 
 

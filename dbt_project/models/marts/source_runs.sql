@@ -26,12 +26,25 @@ counted as (
     group by batch_id
 ),
 
-final as (
+loaded as (
     select
+        ledger.batch_id as run_key,
         ledger.batch_id,
         ledger.source_name,
         ledger.entity,
+        ledger.status as outcome,
+        ledger.held_reason as error,
         ledger.extracted_at,
+        ledger.since,
+        ledger.until,
+        ledger.n_files,
+        ledger.n_bytes,
+        ledger.n_pages,
+        ledger.n_requests,
+        ledger.extract_seconds,
+        ledger.seconds as load_seconds,
+        nullif(array_to_string(ledger.new_columns::varchar[], ', '), '') as new_columns,
+        nullif(array_to_string(ledger.missing_columns::varchar[], ', '), '') as missing_columns,
         ledger.n_physical,
         ledger.n_structural_rejects,
         ledger.n_raw,
@@ -51,6 +64,32 @@ final as (
     from {{ source('ops', 'ledger') }} as ledger
     left join counted using (batch_id)
     where ledger.status <> 'arrived'
+),
+
+failed as (
+    select
+        concat_ws(' ', source_name, epoch_us(failed_at)) as run_key,
+        source_name,
+        'failed' as outcome,
+        error,
+        failed_at as extracted_at,
+        since,
+        until,
+        seconds as extract_seconds,
+        {% for count in [
+            'files', 'bytes', 'physical', 'structural_rejects', 'raw', 'staged', 'rejected', 'duplicates',
+            'superseded', 'deleted', 'held',
+        ] -%}
+            0::bigint as n_{{ count }},
+        {% endfor -%}
+        true as is_balanced,
+    from {{ source('ops', 'failed_extracts') }}
+),
+
+final as (
+    select * from loaded
+    union all by name
+    select * from failed
 )
 
 select * from final

@@ -387,6 +387,7 @@ def test_a_service_is_read_into_the_marts_by_the_yaml_of_the_page_alone(
     assert found == [{"n": 23, "people": 23}]
     account = rows("from source_runs", company)[0]
     assert account["n_physical"] == account["n_staged"] == 23
+    assert account["n_pages"] > 1 and account["n_requests"] >= account["n_pages"]
     assert "nothing" in carelake("run", env=company, timeout=600).stdout
     for path in (tmp_path / "home").rglob("*"):
         if path.is_file():
