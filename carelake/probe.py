@@ -45,7 +45,9 @@ def probe(ctx: Context, source: Source, limit: int) -> Probe:
         home = Home(Path(folder) / "home")
         there = dataclasses.replace(ctx, home=home)
         home.landing.mkdir(parents=True)
-        found = extract_source(source, ctx.config_dir, home.landing, is_probe=True)
+        found = extract_source(
+            source, ctx.config_dir, home.landing, is_probe=True, secrets=ctx.home.renewed_secrets
+        )
         if found.outcome == "failed":
             return Probe(trouble=found.message)
         result = Probe(message=found.message, files=_files(ctx, source))

@@ -134,6 +134,11 @@ class Home:
         return self.root / "state"
 
     @property
+    def renewed_secrets(self) -> Path:
+        """Refresh tokens that replaced those of connections."""
+        return self.state / "renewed_secrets"
+
+    @property
     def logs(self) -> Path:
         """The journal: one line of JSON per command and step."""
         return self.root / "logs"

@@ -58,7 +58,9 @@ def extract(
     for i, source in enumerate(chosen):
         progress.bar(f"extract {source.name}", i, len(chosen))
         began = time.monotonic()
-        found = extract_source(source, ctx.config_dir, ctx.home.landing, window)
+        found = extract_source(
+            source, ctx.config_dir, ctx.home.landing, window, secrets=ctx.home.renewed_secrets
+        )
         seconds = round(time.monotonic() - began, 3)
         note_attempt(ctx.home.state, asdict(found) | asdict(window) | {"seconds": seconds})
         result.rows += found.n_files

@@ -176,6 +176,8 @@ def _snapshot(
     holds_pepper = with_secrets and home.pepper_file.exists()
     kept = ["pepper"] if holds_pepper else []
     kept += [name for name in SECRETS if with_secrets]
+    if with_secrets:
+        kept += [str(p.relative_to(home.root)) for p in home.renewed_secrets.glob("*.json")]
     for name in kept:
         if (home.root / name).exists():
             _write(draft / name, (home.root / name).read_bytes())

@@ -9,6 +9,7 @@ from carelake.landing import DamagedManifest
 from carelake.source_kinds import Kind
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult
+from carelake.sources.renewed_secrets import kept_in
 from carelake.window import EVERYTHING, Window
 
 MODULES: dict[Kind, str] = {"files": "files", "mbox": "files", "rest": "rest"}
@@ -25,6 +26,7 @@ def extract_source(
     window: Window = EVERYTHING,
     *,
     is_probe: bool = False,
+    secrets: Path | None = None,
 ) -> ExtractResult:
     """Land what is new at one source; a fault of the source is a result, not an exception.
 
@@ -35,10 +37,12 @@ def extract_source(
         landing: the home's landing zone.
         window: take only what lies in it; each kind says what that means there.
         is_probe: take the first file or page only.
+        secrets: folder that keeps what services renew; without, it is lost.
     """
     try:
         module = importlib.import_module(f"carelake.sources.{MODULES[source.kind]}")
-        found: ExtractResult = module.extract(source, base, landing, window, is_probe=is_probe)
+        with kept_in(secrets):
+            found: ExtractResult = module.extract(source, base, landing, window, is_probe=is_probe)
         return found
     except DamagedManifest as error:
         return ExtractResult(source.name, "failed", message=str(error))

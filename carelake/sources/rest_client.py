@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
 from dlt.common.configuration.specs.runtime_configuration import RuntimeConfiguration
 from dlt.sources.helpers.rest_client import auth as dlt_auth
 from dlt.sources.helpers.rest_client import paginators
 from dlt.sources.helpers.rest_client.client import RESTClient
 from dlt.sources.helpers.rest_client.exceptions import IgnoreResponseException
-from requests import PreparedRequest, Response
+from requests import Response
 
 from carelake.errors import ConfigError
 from carelake.setting_groups.base import as_time
@@ -28,7 +27,6 @@ from carelake.source_kinds.rest import (
     NextLink,
     NoAuth,
     NumberedPages,
-    OAuth2Auth,
     OffsetPages,
     RestSettings,
 )
@@ -38,6 +36,7 @@ from carelake.sources.json_body import json_of, plain_utf8
 from carelake.sources.patience import Passing, Refused
 from carelake.sources.reading import Page, member
 from carelake.sources.web import PatientSession, server_time
+from carelake.sources.web_tokens import FetchedToken, fetched_token
 from carelake.window import Window
 
 MOST_PAGES = 1_000_000
@@ -76,7 +75,7 @@ class Asker:
             sleep=sleep,
         )
         signer = _signer(self._rest, connection, sleep)
-        if isinstance(signer, _OAuth2):
+        if isinstance(signer, FetchedToken):
             self._session.renew = signer.renew
         self._client = _Client(
             url,
@@ -156,23 +155,6 @@ class _Client(RESTClient):  # type: ignore[misc, unused-ignore]
         return self._find_records(json_of(response.content))
 
 
-class _OAuth2(dlt_auth.OAuth2ClientCredentials):  # type: ignore[misc, unused-ignore]
-    """A token fetched anew when it has run out, or when the service says so."""
-
-    def obtain_token(self) -> None:
-        try:
-            super().obtain_token()
-        except (requests.RequestException, ValueError) as error:
-            raise Passing("no token could be fetched") from error
-        if not self.access_token or self.access_token == "None":
-            raise Refused(401, "the token's service gave none; check client id and secret")
-
-    def renew(self, request: PreparedRequest) -> None:
-        """Sign a request with a new token."""
-        self.access_token = None
-        self(request)
-
-
 def _signer(
     rest: RestSettings, connection: Connection | None, sleep: Callable[[float], None]
 ) -> Any:
@@ -185,29 +167,7 @@ def _signer(
         return dlt_auth.HttpBasicAuth(connection.need("login"), connection.need("password"))
     if isinstance(auth, ApiKeyAuth):
         return dlt_auth.APIKeyAuth(auth.name, connection.need("password"), auth.place)
-    return _oauth2(auth, rest, connection, sleep)
-
-
-def _oauth2(
-    auth: OAuth2Auth, rest: RestSettings, connection: Connection, sleep: Callable[[float], None]
-) -> _OAuth2:
-    asked: dict[str, str] = {"scope": auth.scope} if auth.scope else {}
-    if auth.grant == "refresh_token":
-        asked |= {"grant_type": auth.grant, "refresh_token": connection.need("refresh_token")}
-    session = PatientSession(
-        urlsplit(auth.token_url).netloc,
-        check=lambda response: None,
-        attempts=rest.attempts,
-        timeout=rest.timeout_seconds,
-        sleep=sleep,
-    )
-    return _OAuth2(
-        access_token_url=auth.token_url,
-        client_id=connection.need("login"),
-        client_secret=connection.need("password"),
-        access_token_request_data=asked,
-        session=session,
-    )
+    return fetched_token(auth, rest, connection, sleep)
 
 
 def _paginator(rest: RestSettings) -> paginators.BasePaginator:

@@ -35,6 +35,7 @@ class Listing:
         total: whether answers say how many records there are.
         faults: what happens to the n-th request.
         token: what a bearer must show; None when nobody is asked.
+        refresh: the only refresh token that is accepted, another after each use; None when unused.
         slow_seconds: how long a slow answer takes.
     """
 
@@ -42,6 +43,7 @@ class Listing:
     page_size: int = 5
     total: bool = False
     token: str | None = None
+    refresh: str | None = None
     faults: dict[int, str] = field(default_factory=dict)
     slow_seconds: float = 0.6
     records: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -115,9 +117,15 @@ class _Handler(BaseHTTPRequestHandler):
         if form.get("client_secret") != "s3cret":
             self._send(401, b'{"error": "invalid_client"}')
             return
+        if listing.refresh is not None and form.get("refresh_token") != listing.refresh:
+            self._send(400, b'{"error": "invalid_grant"}')
+            return
         listing.tokens += 1
         listing.token = f"token-{listing.tokens}"
         answer = {"access_token": listing.token, "expires_in": 3600}
+        if listing.refresh is not None:
+            listing.refresh = f"refresh-{listing.tokens}"
+            answer["refresh_token"] = listing.refresh
         self._send(200, json.dumps(answer).encode())
 
     def _list(self, asked: dict[str, Any]) -> None:

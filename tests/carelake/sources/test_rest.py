@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import os
 import random
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from carelake.errors import ConfigError
 from carelake.landing import manifests
-from carelake.source_list import Source
-from carelake.sources.batches import ExtractResult
-from carelake.sources.connections import find_connection
 from carelake.sources.rest import extract as extract_rest
-from carelake.window import Window
 from tests.carelake.sources.faulty_api import (
     ANSWERS,
     BODIES,
@@ -32,78 +23,9 @@ from tests.carelake.sources.faulty_api import (
     Listing,
     serving,
 )
-from tests.commands import carelake, rows
+from tests.carelake.sources.listings import a_source, extract, landed, newest, wanted
 
-PAGES: dict[str, dict[str, Any]] = {
-    "next_link": {"by": "next_link"},
-    "link_header": {"by": "link_header"},
-    "cursor": {"by": "cursor", "path": "next_cursor"},
-    "offset": {"by": "offset", "limit": 5, "total": "total"},
-    "page_number": {"by": "page_number", "total": "total"},
-}
 SEQUENCES = int(os.environ.get("REST_SEQUENCES", "40"))
-
-
-def a_source(url: str, style: str = "next_link", **more: Any) -> Source:
-    rest = {
-        "url": url,
-        "endpoint": "items",
-        "pages": PAGES[style],
-        "timeout_seconds": 0.3,
-        "incremental": {"field": "updated_at", "since_param": "since", "look_back": "5m"},
-        **more.pop("rest", {}),
-    }
-    return Source.model_validate(
-        {
-            "name": "tickets",
-            "kind": "rest",
-            "entity": "communications",
-            "records_path": "data.items",
-            "columns": {
-                "communication_id": "id", "body": "text", "email": "who.email",
-                "sent_at": "updated_at", "updated_at": "updated_at",
-            },
-            "rest": rest,
-            **more,
-        }
-    )  # fmt: skip
-
-
-def extract(
-    source: Source,
-    landing: Path,
-    since: dt.datetime | None = None,
-    until: dt.datetime | None = None,
-) -> ExtractResult:
-    window = Window(since, until)
-    return extract_rest(source, landing, landing, window, sleep=lambda seconds: None)
-
-
-def landed(landing: Path) -> list[dict[str, Any]]:
-    """Every record of every landed page, in order."""
-    found: list[dict[str, Any]] = []
-    decoder = json.JSONDecoder()
-    for manifest in manifests(landing):
-        assert not manifest.damage(landing)
-        for file in manifest.files:
-            text = (manifest.folder(landing) / file.landed).read_text(encoding="utf-8").strip()
-            while text:
-                page, end = decoder.raw_decode(text)
-                text = text[end:].lstrip()
-                found += page["data"]["items"]
-    return found
-
-
-def newest(records: list[dict[str, Any]]) -> dict[int, int]:
-    """Version per id: what counts after a load."""
-    held: dict[int, int] = {}
-    for record in records:
-        held[record["id"]] = max(record["version"], held.get(record["id"], 0))
-    return held
-
-
-def wanted(listing: Listing) -> dict[int, int]:
-    return {number: record["version"] for number, record in listing.records.items()}
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -151,56 +73,6 @@ def test_a_cursor_that_vanished_begins_the_window_anew(style: str, tmp_path: Pat
     with serving(listing) as server:
         assert extract(a_source(server.url, style), tmp_path).outcome == "extracted"
     assert newest(landed(tmp_path)) == wanted(listing)
-
-
-def test_a_token_that_runs_out_while_pages_turn_is_fetched_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_SHOP", "http://carelake:s3cret@127.0.0.1")
-    listing = Listing(token="none yet", faults={2: "expired"}).fill(23)
-    with serving(listing) as server:
-        auth = {"type": "oauth2", "token_url": f"{server.url}/token"}
-        source = a_source(server.url, connection="shop", rest={"auth": auth})
-        result = extract(source, tmp_path)
-        assert result.outcome == "extracted", result.message
-        assert listing.tokens == 2
-    assert newest(landed(tmp_path)) == wanted(listing)
-    for path in tmp_path.rglob("*"):
-        if path.is_file():
-            assert b"s3cret" not in path.read_bytes() and b"token-" not in path.read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("connection", "rest", "said"),
-    [
-        ("http://x:wrong@127.0.0.1", {"auth": {"type": "bearer"}}, "401 Unauthorized; the service does not accept"),
-        ("http://x:wrong@127.0.0.1", {"endpoint": "nowhere"}, "404 Not Found; there is no such address"),
-        ("http://x:wrong@127.0.0.1", {"endpoint": "elsewhere"}, "which must not see our secrets"),
-        ("http://x@127.0.0.1", {"auth": {"type": "bearer"}}, "connection 'shop' has no password; add it"),
-    ],
-)  # fmt: skip
-def test_what_does_not_pass_fails_at_once_naming_connection_and_mend(
-    connection: str,
-    rest: dict[str, Any],
-    said: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_SHOP", connection)
-    with serving(Listing(token="right").fill(3)) as server:
-        result = extract(a_source(server.url, connection="shop", rest=rest), tmp_path)
-        assert result.outcome == "failed"
-        assert said in result.message and "connection 'shop'" in result.message
-        assert "wrong" not in result.message
-        assert len(server.listing.requests) <= 1
-    assert manifests(tmp_path) == []
-
-
-def test_without_a_connection_the_message_says_how_to_add_one(tmp_path: Path) -> None:
-    source = a_source("http://127.0.0.1:9", connection="crm", rest={"auth": {"type": "bearer"}})
-    result = extract(source, tmp_path)
-    assert "there is no connection 'crm'" in result.message
-    assert "AIRFLOW_CONN_CRM" in result.message
 
 
 def test_a_service_that_stays_down_is_given_up_and_lands_nothing(tmp_path: Path) -> None:
@@ -330,76 +202,6 @@ def test_random_sequences_of_faults_lose_and_double_nothing(tmp_path: Path) -> N
 
 
 # -- the command line ----------------------------------------------------------------------------
-PAGE = Path(__file__).parents[3] / "docs" / "sources-rest.md"
-
-
-def example(number: int) -> str:
-    """A YAML block of the documentation, complete as it stands there."""
-    blocks = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.S | re.M)
-    return blocks[number]
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of a company whose one source is the example of the page."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("CARELAKE", "AIRFLOW"))}
-    listing = Listing("cursor", token="right").fill(23)
-    with serving(listing) as server:
-        text = example(0).replace("https://api.shop.example", server.url)
-        (tmp_path / "sources.yml").write_text(f"sources:\n{text}", encoding="utf-8")
-        yield {
-            **kept,
-            "CARELAKE_HOME": str(tmp_path / "home"),
-            "CARELAKE_SOURCES": str(tmp_path / "sources.yml"),
-            "CARELAKE_PEPPER": "p",
-            "AIRFLOW_CONN_SHOP": "http://x:right@127.0.0.1",
-        }
-
-
-def test_source_test_shows_records_as_they_would_land_and_keeps_nothing(
-    company: dict[str, str], tmp_path: Path
-) -> None:
-    said = carelake("source", "test", "shop_tickets", env=company).stdout
-    assert "5 records in 1 pages" in said and "5 rows, 0 rejects" in said
-    assert said.count("communication_id") == 3 and "问题 1.1 😀" in said
-    assert "customer1@example.org" in said
-    assert not (tmp_path / "home").exists()
-
-
-def test_source_test_says_in_one_line_what_is_wrong(company: dict[str, str]) -> None:
-    wrong = {**company, "AIRFLOW_CONN_SHOP": "http://x:wr0ng@127.0.0.1"}
-    said = carelake("source", "test", "shop_tickets", env=wrong, exit_code=1)
-    assert said.stderr.startswith("shop_tickets: connection 'shop': http://127.0.0.1:")
-    assert "401" in said.stderr and "wr0ng" not in said.stderr + said.stdout
-    assert len(said.stderr.strip().splitlines()) == 1
-
-
-@pytest.mark.slow
-def test_a_service_is_read_into_the_marts_by_the_yaml_of_the_page_alone(
-    company: dict[str, str], tmp_path: Path
-) -> None:
-    first = carelake("run", env=company, timeout=600).stdout
-    assert "published" in first or "version 1" in first
-    found = rows(
-        "select count(*) as n, count(distinct customer_key) as people from fct_communications",
-        company,
-    )
-    assert found == [{"n": 23, "people": 23}]
-    account = rows("from source_runs", company)[0]
-    assert account["n_physical"] == account["n_staged"] == 23
-    assert account["n_pages"] > 1 and account["n_requests"] >= account["n_pages"]
-    assert "nothing" in carelake("run", env=company, timeout=600).stdout
-    for path in (tmp_path / "home").rglob("*"):
-        if path.is_file():
-            assert b"Bearer right" not in path.read_bytes()
-
-
-def test_a_kind_that_is_not_used_is_not_imported(tmp_path: Path) -> None:
-    code = "import sys; import carelake.sources.extract, carelake.source_list; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert not {"dlt", "requests", "tenacity"} & set(done.stdout.split())
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -417,32 +219,3 @@ def test_a_kind_that_is_not_used_is_not_imported(tmp_path: Path) -> None:
 def test_a_wrong_block_is_refused_with_its_mend(change: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
         a_source("http://127.0.0.1:9", **change)
-
-
-@pytest.mark.parametrize(
-    ("text", "password", "url"),
-    [
-        ("https://me:p%40ss@shop.example:8443", "p@ss", "https://shop.example:8443"),
-        ("http://me:p@shop.example/https", "p", "https://shop.example"),
-        ('{"conn_type": "http", "host": "https://shop.example", "password": "p"}', "p", "https://shop.example"),
-        ('{"host": "shop.example", "password": "p", "extra": {"refresh_token": "r"}}', "p", "https://shop.example"),
-    ],
-)  # fmt: skip
-def test_connections_are_read_in_both_forms_airflow_has(
-    text: str, password: str, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_SHOP", text)
-    found = find_connection("shop")
-    assert (found.password, found.url) == (password, url)
-    assert "password" not in repr(found) and "extra" not in repr(found)
-
-
-def test_a_connection_that_cannot_be_read_tells_nothing_of_itself(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_SHOP", '{"password": "s3cret"')
-    with pytest.raises(ConfigError) as error:
-        find_connection("shop")
-    assert "s3cret" not in str(error.value) and "AIRFLOW_CONN_SHOP cannot be read" in str(
-        error.value
-    )
