@@ -51,6 +51,7 @@ def probe(ctx: Context, source: Source, limit: int) -> Probe:
         if found.outcome == "failed":
             return Probe(trouble=found.message)
         result = Probe(message=found.message, files=_files(ctx, source))
+        result.message += _total(ctx, source)
         if found.batches:
             initialise(there)
             loaded = load(there, [source.name])[0]
@@ -61,6 +62,17 @@ def probe(ctx: Context, source: Source, limit: int) -> Probe:
                 result.message += f"; not there: {', '.join(loaded.missing)}"
             result.records = _records(there, source, limit)
         return result
+
+
+def _total(ctx: Context, source: Source) -> str:
+    """How many records there are altogether, where the source can say."""
+    from carelake.sources.counting import counter
+    from carelake.sources.renewed_secrets import kept_in
+
+    count = counter(source)
+    with kept_in(ctx.home.renewed_secrets):
+        counted = count(source, ctx.config_dir) if count else None
+    return f" of {counted.n_theirs:,} ({counted.scope})" if counted else ""
 
 
 def _files(ctx: Context, source: Source) -> list[str]:

@@ -139,6 +139,11 @@ class Home:
         return self.state / "renewed_secrets"
 
     @property
+    def counts(self) -> Path:
+        """How many records each source said it has, one JSON file per source."""
+        return self.state / "counts"
+
+    @property
     def logs(self) -> Path:
         """The journal: one line of JSON per command and step."""
         return self.root / "logs"

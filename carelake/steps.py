@@ -48,6 +48,7 @@ def extract(
         since: take only what the source has from this ISO time on.
         until: ... and before this one.
     """
+    from carelake.sources.counting import count_if_due
     from carelake.sources.extract import extract_source
     from carelake.window import Window
 
@@ -68,7 +69,17 @@ def extract(
         result.details[source.name] = found.message
         if found.outcome == "failed":
             failed[source.name] = found.message
-        elif found.outcome == "extracted":
+            continue
+        uncounted = count_if_due(
+            source,
+            ctx.config_dir,
+            ctx.home.landing,
+            ctx.home.counts,
+            secrets=ctx.home.renewed_secrets,
+        )
+        if uncounted:
+            result.details[source.name] += f"; {uncounted}"
+        if found.outcome == "extracted":
             result.outcome = "done"
     landed = f"{result.rows} files from {len(chosen)} sources" if result.rows else "nothing new"
     result.summary = landed + "".join(f"; {name}: {why}" for name, why in failed.items())
@@ -204,7 +215,18 @@ def build(ctx: Context, progress: Progress, layer: str = "features") -> StepResu
     result.details["slowest"] = {name: round(seconds, 2) for name, seconds in built.slowest}
     if layer == "features":
         result.details["features"] = dbt.export_features(ctx).name
+        result.details |= _reconcile(ctx)
     return result
+
+
+def _reconcile(ctx: Context) -> dict[str, Any]:
+    """What sources say they have, held against what the build typed of them."""
+    from carelake.warehouse.connection import connect, write_lock
+    from carelake.warehouse.reconciliation import reconcile
+
+    with write_lock(ctx.home, "reconcile"), connect(ctx.home, **ctx.settings.duckdb) as con:
+        found = {one.source_name: one.explanation for one in reconcile(con, ctx)}
+    return {"reconciled": found} if found else {}
 
 
 def train(ctx: Context, progress: Progress, *, force: bool = False) -> StepResult:

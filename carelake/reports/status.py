@@ -21,7 +21,8 @@ def read_status(home: Home) -> dict[str, Any]:
 
     Returns:
         `published`, `blocked`, `sources` and `accounts` (one row per source), `batches` (those held,
-        waiting or decided on by a person), `replicas` (one row each) and `last_run` (one row per step).
+        waiting or decided on by a person), `reconciliation` (each source's newest count), `replicas`
+        (one row each) and `last_run` (one row per step).
 
     Raises:
         RunFailed: nothing ran in this home yet.
@@ -43,9 +44,17 @@ def read_status(home: Home) -> dict[str, Any]:
             "sources": _rows(con, SOURCES),
             "accounts": [{**row, "closes": closes(row)} for row in _rows(con, ACCOUNTS)],
             "batches": _rows(con, BATCHES),
+            "reconciliation": _reconciliation(con),
             "replicas": _replicas(home),
             "last_run": _rows(con, LAST_RUN),
         }
+
+
+def _reconciliation(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Each source's newest count beside ours; empty in a home that did not count yet."""
+    if not _value(con, "select 1 from duckdb_tables() where table_name = 'source_reconciliation'"):
+        return []
+    return _rows(con, RECONCILIATION)
 
 
 def _replicas(home: Home) -> list[dict[str, Any]]:
@@ -76,6 +85,13 @@ SOURCES = """
         from accounts full join attempts on source_name = source
     )
     select * from final order by source
+"""
+RECONCILIATION = """
+    select source_name as source, left(counted_at::varchar, 16) as counted, n_theirs as theirs,
+        n_ours as ours, explanation
+    from source_reconciliation
+    qualify row_number() over (partition by source_name order by counted_at desc) = 1
+    order by source_name
 """
 NOTHING_BUILT = """
     create temp table source_runs as select null::varchar as batch_id, 0 as n_staged, 0 as n_rejected,
@@ -127,6 +143,8 @@ def print_status(ctx: Context, *, as_json: bool = False) -> None:
             print("decide with `carelake batch release BATCH` or `carelake batch discard BATCH`")
     for source, message in quiet.items():
         print(visible(f"{source} {message}"))
+    if state["reconciliation"]:
+        _print("what sources say they have, and what we have", state["reconciliation"])
     if state["replicas"]:
         _print("replicas", state["replicas"])
     _print("last run", state["last_run"])

@@ -68,6 +68,7 @@ class NextLink(Strict):
 
     by: Literal["next_link"] = "next_link"
     path: str = Field(default="next", description="Dotted path of the address in the body")
+    total: str | None = Field(default=None, description="Dotted path of the number of records")
 
 
 class LinkHeader(Strict):
@@ -75,6 +76,7 @@ class LinkHeader(Strict):
 
     by: Literal["link_header"] = "link_header"
     rel: str = Field(default="next", description="Relation of the link")
+    total: str | None = Field(default=None, description="Dotted path of the number of records")
 
 
 class CursorPages(Strict):
@@ -83,6 +85,7 @@ class CursorPages(Strict):
     by: Literal["cursor"] = "cursor"
     path: str = Field(description="Dotted path of the cursor in the body")
     param: str = Field(default="cursor", description="Parameter that takes it back")
+    total: str | None = Field(default=None, description="Dotted path of the number of records")
     place: Place = Field(default="query", description="Where the parameter goes")
 
 

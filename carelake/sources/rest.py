@@ -15,8 +15,10 @@ from typing import Any
 
 from carelake.errors import ConfigError
 from carelake.setting_groups.base import as_time
+from carelake.source_kinds.rest import SinglePage
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult, Place, begin_extract, write_batch
+from carelake.sources.counting import Counted
 from carelake.sources.patience import Passing, Refused
 from carelake.sources.reading import Reading, moment_of
 from carelake.sources.rest_client import Asker
@@ -53,6 +55,27 @@ def extract(
             return _land(source, reading, window, place, asked)
         except (Passing, Refused, ConfigError) as error:
             return ExtractResult(source.name, "failed", message=_told(source, error))
+
+
+def count(source: Source, base: Path) -> Counted | None:
+    """How many records the service says there are; None when it does not say.
+
+    Raises:
+        Passing, Refused: it does not answer.
+        ConfigError: the connection is missing or lacks something.
+    """
+    if (
+        source.rest is None
+        or isinstance(source.rest.pages, SinglePage)
+        or not source.rest.pages.total
+    ):
+        return None
+    rule = source.rest.incremental
+    since = rule.initial if rule else None
+    page = next(iter(Asker(source, Window(since, None), time.sleep).pages()), None)
+    if page is None or page.total is None:
+        return None
+    return Counted(page.total, f"changed since {since.isoformat()}" if since else "all")
 
 
 def _asked_window(source: Source, cursor: dict[str, Any], window: Window) -> Window:

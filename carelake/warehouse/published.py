@@ -14,7 +14,9 @@ from carelake.settings import Home
 from carelake.warehouse.connection import first_line, literal
 from carelake.warehouse.fingerprint import relation_fingerprint
 
-NOT_DATA = frozenset({"data_quality_results", "source_runs", "rejected_rows"})
+NOT_DATA = frozenset(
+    {"data_quality_results", "source_runs", "rejected_rows", "source_reconciliation"}
+)
 """Marts about runs rather than customers: no part of the fingerprint."""
 
 

@@ -17,7 +17,8 @@ from carelake.settings import PROJECT, Context, Home
 from carelake.warehouse.connection import has_table, insert_rows, literal
 
 OPS_TABLES = (
-    "ledger", "batch_files", "failed_extracts", "steps", "check_results", "retention", "state",
+    "ledger", "batch_files", "failed_extracts", "source_reconciliation", "steps", "check_results",
+    "retention", "state",
 )  # fmt: skip
 """What `ops.duckdb` has of the recorded tables, as they are."""
 SCORE_TABLES = {

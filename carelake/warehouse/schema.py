@@ -58,6 +58,11 @@ create table if not exists ops.structural_rejects (
     batch_id varchar, batch_seq bigint, source_name varchar, entity varchar, file_name varchar,
     row_number bigint, line_number bigint, reason varchar, raw_text varchar
 );
+create table if not exists ops.source_reconciliation (
+    source_name varchar, counted_at timestamptz, batch_id varchar, scope varchar, n_theirs bigint,
+    n_ours bigint, n_deleted bigint, n_quarantined bigint, n_held bigint, n_expired bigint,
+    n_unexplained bigint, explanation varchar, primary key (source_name, counted_at)
+);
 create table if not exists ops.check_results (
     run_id varchar, checked_at timestamptz, layer varchar, suite varchar, expectation varchar,
     column_name varchar, severity varchar, success boolean, observed varchar,
