@@ -7,7 +7,6 @@ import email
 import email.policy
 import json
 import socket
-import socketserver
 import threading
 import time
 from collections.abc import Iterator
@@ -23,7 +22,9 @@ from carelake.alerts import Alert, body, send, worth_telling
 from carelake.errors import ConfigError, RunFailed
 from carelake.setting_groups.alerts import Alerts
 from carelake.settings import Home, Settings
+from tests.mail_server import PASSWORD, Mailbox, mail_server
 
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH")  # where a test has no TLS
 ALERT = Alert(
     what="ingest_calls.extract failed",
     reason="calls/2024.csv: 没有权限\n\x1b[31msecond line",
@@ -32,34 +33,6 @@ ALERT = Alert(
     link="http://127.0.0.1:8080/dags/ingest_calls/runs/r1/tasks/extract",
     triage="### Ingest `calls`\n\n**What it does.** Copies files.",
 )
-
-
-class Smtp(socketserver.StreamRequestHandler):
-    """As much of RFC 5321 as a mail needs, with a login that knows one password."""
-
-    def handle(self) -> None:
-        self.say("220 test")
-        while line := self.rfile.readline().decode().strip():
-            word = line.split()[0].upper()
-            if word == "EHLO":
-                self.say("250-test\r\n250 AUTH PLAIN")
-            elif word == "AUTH":
-                self.server.logins.append(line)  # type: ignore[attr-defined]
-                self.say("235 fine")
-            elif word == "DATA":
-                self.say("354 go on")
-                lines = []
-                while (data := self.rfile.readline()) != b".\r\n":
-                    lines.append(data)
-                self.server.mails.append(b"".join(lines))  # type: ignore[attr-defined]
-                self.say("250 taken")
-            else:
-                self.say("221 bye" if word == "QUIT" else "250 fine")
-                if word == "QUIT":
-                    return
-
-    def say(self, text: str) -> None:
-        self.wfile.write(f"{text}\r\n".encode())
 
 
 class Hook(BaseHTTPRequestHandler):
@@ -93,11 +66,9 @@ def serving(server: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def mail() -> Iterator[Any]:
-    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Smtp)
-    server.mails, server.logins = [], []  # type: ignore[attr-defined]
-    with serving(server):
-        yield server
+def mail() -> Iterator[Mailbox]:
+    with mail_server() as box:
+        yield box
 
 
 @pytest.fixture
@@ -112,26 +83,27 @@ def url(server: Any, path: str = "/") -> str:
     return f"http://127.0.0.1:{server.server_address[1]}{path}"
 
 
-def by_mail(server: Any, **more: Any) -> dict[str, Any]:
+def by_mail(box: Mailbox, security: str = "none") -> dict[str, Any]:
     return {
         "to": ["team@example.com"], "sender": "carelake@example.com", "host": "127.0.0.1",
-        "port": server.server_address[1], "security": "none", **more,
+        "port": box.port, "security": security, "user": "carelake", "password_env": "MAIL_PASSWORD",
     }  # fmt: skip
 
 
 def test_mail_and_post_carry_reason_link_and_triage_note_and_no_password(
-    mail: Any, hook: Any, monkeypatch: pytest.MonkeyPatch
+    mail: Mailbox, hook: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MAIL_PASSWORD", "hunter22")
+    monkeypatch.setenv("MAIL_PASSWORD", PASSWORD)
     settings = Alerts.model_validate(
         {
-            "mail": by_mail(mail, user="carelake", password_env="MAIL_PASSWORD"),
+            "mail": by_mail(mail),
             "webhooks": [{"url": url(hook)}, {"url": url(hook, "/d"), "style": "dingtalk"}],
         }
     )
     said: list[str] = []
     assert send(ALERT, settings, said.append) == 3 and said == []
-    (raw,), (login,) = mail.mails, mail.logins
+    (raw,) = mail.mails
+    assert mail.logins == [("carelake", False)]
     message = email.message_from_bytes(raw, policy=email.policy.default)
     assert message["Subject"].startswith(
         "[Carelake] ingest_calls.extract failed: calls/2024.csv: 没有权限"
@@ -139,13 +111,33 @@ def test_mail_and_post_carry_reason_link_and_triage_note_and_no_password(
     text = message.get_body(("plain",)).get_content()
     for part in (ALERT.link, "**What it does.** Copies files.", "owner support-data"):
         assert part in text
-    assert "\x1b" not in text and "hunter22" not in raw.decode() and "PLAIN" in login
+    assert "\x1b" not in text and PASSWORD not in raw.decode()
     posts = dict(hook.posts)
     assert (
         posts["/"]["text"].splitlines()[0].startswith("ingest_calls.extract failed: calls/2024.csv")
     )
     assert posts["/d"]["text"]["content"] == posts["/"]["text"]
     assert ALERT.link in posts["/"]["text"]
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_the_password_travels_by_tls_only_and_to_a_server_that_is_trusted(
+    security: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAIL_PASSWORD", PASSWORD)
+    with mail_server(security) as box:
+        settings = Alerts.model_validate({"mail": by_mail(box, security)})
+        said: list[str] = []
+        assert send(ALERT, settings, said.append) == 0
+        assert "certificate verify failed" in said[0] and box.logins == [] == box.mails
+
+        box.authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        assert send(ALERT, settings, said.append) == 1, said
+        assert [name for name, _ in box.logins] == ["carelake"] and len(box.mails) == 1
+        monkeypatch.setenv("MAIL_PASSWORD", "wrong")
+        assert send(ALERT, settings, said.append) == 0
+        assert "SMTPAuthenticationError" in said[-1] and len(box.mails) == 1
 
 
 def test_what_cannot_be_told_costs_one_line_without_the_address_and_a_bounded_time(
