@@ -225,12 +225,12 @@ def check(layer: Annotated[Layer, typer.Argument(help="raw, staging, features or
 
         carelake check marts
     """
-    from carelake import steps
+    from carelake.steps import building
 
     ctx = ready()
     shown = progress()
     with shown.step(f"check {layer.value}") as note:
-        result = steps.check(ctx, shown, layer.value)
+        result = building.check(ctx, shown, layer.value)
         note.text = result.summary
     for line in result.details["warnings"]:
         say(f"warning  {line}")
@@ -327,6 +327,7 @@ for command in (
 
 def main() -> None:
     """Run the command line; every error is one line, the unforeseen ones name their log."""
+    from carelake.cli_ends import first_line, keep_traceback, note_command
     from carelake.settings import Home
     from carelake.trouble import as_told
 
@@ -334,68 +335,21 @@ def main() -> None:
     try:
         app()
     except SystemExit as end:  # how typer ends, well or not
-        _note_command(began, 0 if end.code is None else end.code)
+        note_command(app, began, 0 if end.code is None else end.code)
         raise
     except Exception as error:
-        _note_command(began, getattr(error, "exit_code", 1), error)
+        note_command(app, began, getattr(error, "exit_code", 1), error)
         told = as_told(error, Home.from_environment(), " ".join(sys.argv[1:2]))
         if told is None:
-            line = f"{type(error).__name__}: {_one_line(error)}; {_keep(error)}"
+            line = f"{type(error).__name__}: {first_line(error)}; {keep_traceback(error)}"
             say(f"carelake: {line}", err=True)
             sys.exit(1)
         say(f"carelake: {told}", err=True)
         sys.exit(told.exit_code)
     except KeyboardInterrupt:
-        _note_command(began, 130)
+        note_command(app, began, 130)
         typer.echo("carelake: stopped; run it again, it goes on where it was", err=True)
         sys.exit(130)
-
-
-def _note_command(began: float, code: object, error: Exception | None = None) -> None:
-    """A line of the journal: which command, never with what it was given."""
-    from carelake import journal
-    from carelake.settings import Home
-
-    home = Home.from_environment()
-    words = sys.argv[1:3]
-    groups = {group.name for group in app.registered_groups}
-    known = groups | {c.name or c.callback.__name__ for c in app.registered_commands if c.callback}
-    if not words or words[0] not in known or not home.warehouse.exists():
-        return
-    name = " ".join(words[: 2 if words[0] in groups else 1])
-    kind, why = (None, None) if error is None else journal.reason(error)
-    journal.write(
-        home,
-        "command",
-        command=name,
-        outcome="done" if code == 0 else "failed",
-        exit_code=code,
-        seconds=round(time.monotonic() - began, 3),
-        error=kind,
-        reason=why,
-    )
-
-
-def _one_line(error: BaseException) -> str:
-    return str(error).splitlines()[0][:300] if str(error) else "no message"
-
-
-def _keep(error: BaseException) -> str:
-    """Write an unforeseen error's traceback where it can be sent from; says where."""
-    import tempfile
-    import traceback
-
-    from carelake.settings import Home
-
-    folder = Home.from_environment().root
-    where = folder if folder.is_dir() else Path(tempfile.gettempdir())
-    path = where / "error.log"
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.writelines(traceback.format_exception(error))
-    except OSError as trouble:
-        return f"details could not be written to {path} ({trouble.strerror})"
-    return f"details in {path}"
 
 
 if __name__ == "__main__":

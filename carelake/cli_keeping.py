@@ -177,9 +177,9 @@ def retention_apply(dry_run: DryRun = False) -> None:
     if not dry_run:
         perform(ready(), "apply_retention")
         return
-    from carelake import steps
+    from carelake.steps import keeping
 
-    result = steps.apply_retention(ready(), progress(), dry_run=True)
+    result = keeping.apply_retention(ready(), progress(), dry_run=True)
     for entity, count in result.details.items():
         typer.echo(f"{entity}: {count}")
     typer.echo(result.summary)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from carelake.errors import RunFailed
+from carelake.keeping.commands import clean_with
 from carelake.keeping.metrics import folder_bytes
 from carelake.settings import Home
 
@@ -103,20 +100,9 @@ def _old_runs(home: Home, limit: dt.datetime) -> int:
 
 
 def _clean(home: Home, limit: dt.datetime) -> None:
-    command = [sys.executable, "-m", "airflow", "db", "clean", "--yes", "--skip-archive"]
-    command += ["--clean-before-timestamp", limit.isoformat(), "--tables", TABLES]
-    command += ["--error-on-cleanup-failure"]
+    arguments = ["db", "clean", "--yes", "--skip-archive", "--error-on-cleanup-failure"]
+    arguments += ["--clean-before-timestamp", limit.isoformat(), "--tables", TABLES]
     # inside a task Airflow hides its database's address; this home's is known
     address = f"sqlite:///{_database(home)}?timeout=60"
-    environment = {**os.environ, "AIRFLOW_HOME": str(home.airflow), URL: address}
-    done = subprocess.run(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
-        raise RunFailed(f"tidy: `airflow db clean` failed ({lines[-1][:300]})")
+    environment = {"AIRFLOW_HOME": str(home.airflow), URL: address}
+    clean_with("airflow", arguments, environment, "`airflow db clean` failed")

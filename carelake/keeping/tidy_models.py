@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from carelake.errors import RunFailed
+from carelake.keeping.commands import clean_with
 from carelake.keeping.metrics import folder_bytes
 from carelake.settings import Home
 
@@ -142,18 +139,9 @@ def _forget(client: Any, home: Home, name: str, runs: list[Any]) -> None:
 
 
 def _collect(home: Home, runs: list[str], models: list[str]) -> None:
-    command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", home.mlflow_uri]
-    command += ["--tracking-uri", home.mlflow_uri, "--run-ids", ",".join(runs)]
+    arguments = ["gc", "--backend-store-uri", home.mlflow_uri]
+    arguments += ["--tracking-uri", home.mlflow_uri, "--run-ids", ",".join(runs)]
     if models:
-        command += ["--logged-model-ids", ",".join(models)]
-    done = subprocess.run(
-        command,
-        env={**os.environ, "MLFLOW_TRACKING_URI": home.mlflow_uri},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
-        raise RunFailed(f"tidy: MLflow could not remove old runs ({lines[-1][:300]})")
+        arguments += ["--logged-model-ids", ",".join(models)]
+    environment = {"MLFLOW_TRACKING_URI": home.mlflow_uri}
+    clean_with("mlflow", arguments, environment, "MLflow could not remove old runs")

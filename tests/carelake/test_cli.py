@@ -34,7 +34,7 @@ def test_help_imports_nothing_heavy_and_takes_no_longer_than_typer_itself() -> N
     )
     bare = seconds("import typer, rich.console, rich.table, rich.markdown")
     # half a second on a quiet machine; the ratio holds on a busy one
-    assert ours < 0.5 or ours < 2 * bare
+    assert ours < 0.5 or ours < 2.5 * bare
     code = "import sys, carelake.cli; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
