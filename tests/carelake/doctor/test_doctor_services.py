@@ -19,12 +19,10 @@ from carelake.doctor import Finding, Patient, remotes
 from carelake.errors import ConfigError
 from carelake.services import processes
 from carelake.settings import Context
+from tests.carelake.doctor.troubles import only, program
 
 Look = Callable[..., list[Finding]]
 NOW = dt.datetime.now(dt.UTC)
-
-
-from tests.carelake.doctor.troubles import only, program
 
 
 def test_servers_half_up_or_dead_and_a_port_that_was_taken_are_told(
