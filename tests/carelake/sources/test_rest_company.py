@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.carelake.sources.faulty_api import Listing, serving
@@ -24,10 +25,15 @@ def example(number: int) -> str:
 
 
 @pytest.fixture
-def company(tmp_path: Path) -> Iterator[dict[str, str]]:
+def listing() -> Listing:
+    """What the service of the page has."""
+    return Listing("cursor", token="right").fill(23)
+
+
+@pytest.fixture
+def company(tmp_path: Path, listing: Listing) -> Iterator[dict[str, str]]:
     """The environment of a company whose one source is the example of the page."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("CARELAKE", "AIRFLOW"))}
-    listing = Listing("cursor", token="right").fill(23)
     with serving(listing) as server:
         text = example(0).replace("https://api.shop.example", server.url)
         (tmp_path / "sources.yml").write_text(f"sources:\n{text}", encoding="utf-8")
@@ -60,7 +66,7 @@ def test_source_test_says_in_one_line_what_is_wrong(company: dict[str, str]) -> 
 
 @pytest.mark.slow
 def test_a_service_is_read_into_the_marts_by_the_yaml_of_the_page_alone(
-    company: dict[str, str], tmp_path: Path
+    company: dict[str, str], listing: Listing, tmp_path: Path
 ) -> None:
     first = carelake("run", env=company, timeout=600).stdout
     assert "published" in first or "version 1" in first
@@ -73,6 +79,25 @@ def test_a_service_is_read_into_the_marts_by_the_yaml_of_the_page_alone(
     assert account["n_physical"] == account["n_staged"] == 23
     assert account["n_pages"] > 1 and account["n_requests"] >= account["n_pages"]
     assert "nothing" in carelake("run", env=company, timeout=600).stdout
+
+    # a field nobody mapped is kept and told of; a record that is marked as deleted goes
+    for number in (1, 2):
+        listing.write(number)
+    listing.records[1]["mood"] = "angry"
+    listing.records[2]["gone"] = True
+    carelake("run", env=company, timeout=600)
+    after = rows("from source_runs where batch_id is not null order by batch_id", company)[-1]
+    assert "mood" in after["new_columns"] and after["n_deleted"] == 1
+    found = rows(
+        "select count(*) as n, sum((text_masked like '%1.2%')::int) as edited from fct_communications",
+        company,
+    )
+    assert found == [{"n": 22, "edited": 1}]
+    with duckdb.connect(str(tmp_path / "home" / "warehouse.duckdb"), read_only=True) as con:
+        kept = con.execute(
+            "select extra ->> 'mood' from raw.communications where extra like '%mood%'"
+        )
+        assert kept.fetchall() == [("angry",)]
     for path in (tmp_path / "home").rglob("*"):
         if path.is_file():
             assert b"Bearer right" not in path.read_bytes()
