@@ -19,6 +19,7 @@ from carelake.setting_groups.base import Strict, TimeZone
 from carelake.setting_groups.freshness import Freshness
 from carelake.settings import Channel, Home, explain, read_yaml
 from carelake.source_kinds import GROUPS, KINDS, Kind, KindRule
+from carelake.source_kinds.database import DatabaseSettings, check_database
 from carelake.source_kinds.rest import RestSettings, check_rest
 
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
@@ -54,6 +55,9 @@ class Source(Strict):
         default=None, description="Airflow connection with address and secrets"
     )
     rest: RestSettings | None = Field(default=None, description="kind rest: how it is asked")
+    database: DatabaseSettings | None = Field(
+        default=None, description="kinds postgres, mysql: what is read of it"
+    )
     path: str = Field(default="", description="File or glob, relative to sources.yml")
     format: Literal["csv", "jsonl", "json", "parquet", "xlsx"] | None = Field(
         default=None, description="Format of the files; .gz and .zst are opened"
@@ -249,6 +253,8 @@ class Source(Strict):
             )
         if self.rest is not None:
             check_rest(self.rest, self.connection)
+        if self.database is not None:
+            check_database(self.database, self.connection, self.mode)
         if group is not None and not self.tells_repeats:
             raise ValueError(
                 f"columns.{self.id_column} is missing; what is read twice is told by it "
@@ -268,6 +274,8 @@ class Source(Strict):
     @property
     def where(self) -> str:
         """What is read, as people name it."""
+        if self.database is not None:
+            return f"{self.connection}/{self.database.table or 'query'}"
         if self.rest is None:
             return self.path
         return "/".join(filter(None, [self.rest.url or self.connection, self.rest.endpoint]))

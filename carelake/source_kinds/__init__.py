@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["files", "mbox", "rest"]
+Kind = Literal["files", "mbox", "rest", "postgres", "mysql"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,11 @@ class KindRule:
     channel: str | None = None
 
 
+def _database(reads: str) -> KindRule:
+    needs = "connection, database.table or database.query, entity, columns"
+    return KindRule(reads, needs, group="database", format="parquet")
+
+
 def _mail(reads: str, required: str, group: str | None = None) -> KindRule:
     return KindRule(
         reads, required, group, has_path=group is None, native="email_messages", channel="email"
@@ -46,6 +51,8 @@ KINDS: dict[str, KindRule] = {
         "a web service that answers in JSON", "rest.url or connection, entity, columns",
         group="rest", format="json",
     ),
+    "postgres": _database("a table or query of PostgreSQL"),
+    "mysql": _database("a table or query of MySQL or MariaDB"),
 }  # fmt: skip
 """Every kind of source there is."""
 GROUPS = {rule.group: kind for kind, rule in KINDS.items() if rule.group}

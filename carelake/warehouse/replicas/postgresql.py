@@ -16,7 +16,7 @@ from carelake.warehouse.connection import literal
 from carelake.warehouse.replicas.audit import Phrases
 from carelake.warehouse.replicas.columns import Dialect, Kind
 from carelake.warehouse.replicas.database import TYPES_OF_BOTH, Database, caller
-from carelake.warehouse.replicas.extensions import load_extension
+from carelake.extensions import load_extension
 from carelake.warehouse.replicas.marts import Change, Mart
 
 LOCK_TIMEOUT_MS = 400
