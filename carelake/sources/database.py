@@ -181,7 +181,9 @@ def _land(source: Source, rows: Rows, place: Place, window: Window) -> ExtractRe
         found = f"read_parquet({literal(str(rows.path))})"
         (n_rows,) = con.execute(f"select count(*) from {found}").fetchone() or (0,)
         if not n_rows and (place.cursor or source.mode == "append"):
-            left = "; the table is empty, what was loaded stays" if source.mode == "snapshot" else ""
+            left = (
+                "; the table is empty, what was loaded stays" if source.mode == "snapshot" else ""
+            )
             return ExtractResult(source.name, "nothing_new", message=f"nothing new{left}")
         after = place.cursor if window else _cursor_after(con, found, source, rows, place.cursor)
     if not window and _is_known(place.cursor, after, n_rows):

@@ -6,9 +6,10 @@ dates with a zero in them, decimals beyond 38 digits, numbers in tinyint(1).
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +97,12 @@ class MySQL:
 
     def close(self) -> None:
         """End the session; unread rows stay where they are."""
-        self._session._force_close()
+        with contextlib.suppress(pymysql.err.Error):  # it may be gone
+            self._session.close()
 
     def now(self) -> dt.datetime:
         """The server's clock."""
-        with self._session.cursor() as cursor:
+        with self._cursor() as cursor:
             cursor.execute("select utc_timestamp(6)")
             (found,) = cursor.fetchone()
             cursor.fetchall()
@@ -113,7 +115,7 @@ class MySQL:
     def columns(self, query: str) -> list[Column]:
         """What a select gives; nothing of it is read."""
         try:
-            with self._session.cursor() as cursor:
+            with self._cursor() as cursor:
                 cursor.execute(f"select * from (\n{one_select(query)}\n) as q limit 0")
                 described = list(cursor.description or [])
                 cursor.fetchall()
@@ -124,7 +126,7 @@ class MySQL:
     def write(self, query: str, columns: Sequence[Column], part: Slice, path: Path) -> None:
         """Write what a select finds to a Parquet file, all of the moment the session began."""
         try:
-            with self._session.cursor() as cursor:
+            with self._cursor() as cursor:
                 cursor.execute(statement(one_select(query), columns, part, LITERAL, "`"))
                 described = list(cursor.description or [])
                 schema = pa.schema([(c[0], TYPES.get(c[1], pa.string())) for c in described])
@@ -136,8 +138,18 @@ class MySQL:
         except (pymysql.MySQLError, OSError) as error:
             raise _sorted_out(error) from None
 
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        cursor = self._session.cursor()
+        try:
+            yield cursor
+            cursor.close()
+        finally:
+            # closing reads what is left, and fails where the connection has: it must not be tried
+            cursor.connection = None
+
     def _do(self, text: str) -> None:
-        with self._session.cursor() as cursor:
+        with self._cursor() as cursor:
             cursor.execute(text)
 
 

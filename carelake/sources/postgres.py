@@ -164,7 +164,9 @@ class Postgres:
             "(type postgres, secret store, read_only)"
         )
 
-    def _rows(self, text: str, values: tuple[object, ...] | None = None) -> list[tuple[object, ...]]:
+    def _rows(
+        self, text: str, values: tuple[object, ...] | None = None
+    ) -> list[tuple[object, ...]]:
         try:
             return self._session.execute(text.encode(), values).fetchall()
         except psycopg.Error as error:
@@ -186,7 +188,9 @@ def _sorted_out(error: psycopg.Error) -> Passing | Refused:
     code, said = error.sqlstate, _said(error)
     if code is None:
         if NOT_ADMITTED.search(said) and not PASSES_BY.search(said):
-            return Refused(0, f"{said}; correct host, database, login and password of the connection")
+            return Refused(
+                0, f"{said}; correct host, database, login and password of the connection"
+            )
         return Passing(said)
     if code.startswith(WILL_PASS):
         return Passing(said)

@@ -52,7 +52,11 @@ class Database:
         port = self.server.port
         if self.is_postgres:
             return psycopg.connect(
-                host="127.0.0.1", port=port, user="admin", password=PASSWORD, dbname=self.name,
+                host="127.0.0.1",
+                port=port,
+                user="admin",
+                password=PASSWORD,
+                dbname=self.name,
                 autocommit=True,
             )
         return pymysql.connect(
@@ -91,7 +95,9 @@ class Database:
 def server(request: pytest.FixtureRequest) -> Iterator[Database]:
     with getattr(database_servers, request.param)() as running:
         database = Database(running, "postgres" if running.kind == "postgresql" else "mysql")
-        database.do("create database shop" + ("" if database.is_postgres else " character set utf8mb4"))
+        database.do(
+            "create database shop" + ("" if database.is_postgres else " character set utf8mb4")
+        )
         database.name = "shop"
         yield database
 
@@ -134,7 +140,9 @@ def landed(landing: Path, columns: str = "id, body") -> list[list[tuple[Any, ...
         files = [str(manifest.folder(landing) / file.landed) for file in manifest.files]
         with duckdb.connect() as con:
             con.execute("set TimeZone = 'UTC'")
-            found.append(con.execute(f"select {columns} from read_parquet({files}) order by all").fetchall())
+            found.append(
+                con.execute(f"select {columns} from read_parquet({files}) order by all").fetchall()
+            )
     return found
 
 
@@ -165,7 +173,9 @@ def test_a_row_that_is_committed_late_is_read_although_newer_ones_were_read_befo
     shop.fill(1, 10)
     late = shop.session()
     late.cursor().execute("begin")
-    late.cursor().execute("insert into tickets (id, body, at) values (11, 'late', '2024-05-01 00:11:00')")
+    late.cursor().execute(
+        "insert into tickets (id, body, at) values (11, 'late', '2024-05-01 00:11:00')"
+    )
     shop.fill(12, 12)
     extract(source, tmp_path)
     late.cursor().execute("commit")
@@ -190,7 +200,9 @@ def test_rows_without_a_time_and_rows_of_the_future_are_read_and_hold_nothing_ba
 ) -> None:
     source = a_source(shop.kind, database=BY_TIME)
     shop.fill(1, 3)
-    shop.do("insert into tickets (id, body, at) values (90, 'none', null), (91, 'future', '2037-01-01 00:00:00')")
+    shop.do(
+        "insert into tickets (id, body, at) values (90, 'none', null), (91, 'future', '2037-01-01 00:00:00')"
+    )
     extract(source, tmp_path)
     assert manifests(tmp_path)[-1].cursor_after["newest"] == "2024-05-01T00:03:00+00:00"
     assert extract(source, tmp_path).outcome == "nothing_new"
@@ -215,7 +227,9 @@ def test_a_window_is_read_again_and_leaves_the_cursor_where_it_was(
     assert "a window is of times; incremental.column id is a number" in message
 
 
-def test_times_without_a_zone_are_those_of_the_source_s_zone(shop: Database, tmp_path: Path) -> None:
+def test_times_without_a_zone_are_those_of_the_source_s_zone(
+    shop: Database, tmp_path: Path
+) -> None:
     kind = "timestamp" if shop.is_postgres else "datetime"
     shop.do("drop table tickets", f"create table tickets (id int, body text, at {kind})",
             "insert into tickets values (1, 'a', '2024-05-01 07:59:00'), (2, 'b', '2024-05-01 08:00:00')")  # fmt: skip
@@ -289,7 +303,7 @@ def test_every_type_arrives_without_loss(shop: Database, tmp_path: Path) -> None
         query, texts = POSTGRES_TYPES, POSTGRES_TEXTS
     else:
         shop.do("drop table if exists odd", MYSQL_TABLE, "set sql_mode = ''", MYSQL_ROW)
-        query, texts = "select * from odd; -- all of them", MYSQL_TEXTS
+        query, texts = "select * from odd -- all of them", MYSQL_TEXTS
     result = extract(a_source(shop.kind, database={"query": query}), tmp_path)
     assert result.outcome == "extracted", result.message
     names = ", ".join(f'"{name}"::varchar' for name in texts)
@@ -387,7 +401,9 @@ def test_a_session_that_an_administrator_ends_is_begun_anew(shop: Database, tmp_
     thread.start()
     time.sleep(0.7)
     if shop.is_postgres:
-        shop.do("select pg_terminate_backend(pid) from pg_stat_activity where query like 'COPY%' and pid <> pg_backend_pid()")
+        shop.do(
+            "select pg_terminate_backend(pid) from pg_stat_activity where query like 'COPY%' and pid <> pg_backend_pid()"
+        )
     else:
         for (session,) in shop.do(
             "select id from information_schema.processlist where info like '%sleep(0.001)%' and id <> connection_id()"
