@@ -100,13 +100,14 @@ def _read(
 
 
 def _open(kind: str, connection: Connection) -> Store:
-    if kind == "postgres":
-        from carelake.sources.postgres import Postgres
-
-        return Postgres(connection)
-    from carelake.sources.mysql import MySQL
-
-    return MySQL(connection)
+    try:
+        if kind == "postgres":
+            from carelake.sources.postgres import Postgres as Opened
+        else:
+            from carelake.sources.mysql import MySQL as Opened  # type: ignore[assignment]
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"kind {kind} needs {error.name}; install the extra `replica`") from error
+    return Opened(connection)
 
 
 def _slice(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from carelake.sources.batches import ExtractResult
 from carelake.sources.database import extract as extract_database
 from carelake.window import Window
 from tests import database_servers
+from tests.commands import carelake
 from tests.database_servers import PASSWORD, Server
 
 pytestmark = pytest.mark.slow
@@ -272,7 +274,7 @@ POSTGRES_TEXTS = {
     "moment": "2024-01-01 02:00:00+00", "day": "2024-01-31", "never": "infinity",
     "u": "8f14e45f-ceea-467f-9575-6a0d8f6b6e2a", "j": '{"a": "值"}', "jb": '{"b": [1]}',
     "list": '["中",null,"b"]', "mood": "好", "bytes": "00dead", "yes": "true", "f": "1.5",
-    "clock": "24:00:00", "money": "1.23", "pair": '{"f1":1,"f2":"x"}', "body": "中文😀\n\t\"\\'",
+    "clock": "24:00:00", "money": "1.23", "pair": "(1,x)", "body": "中文😀\n\t\"\\'",
     "none": None,
 }  # fmt: skip
 MYSQL_TABLE = """
@@ -451,3 +453,73 @@ def test_a_killed_extract_lands_nothing_and_the_next_one_everything_once(
     assert list(tmp_path.rglob(".reading")) == []
     for path in tmp_path.rglob("*"):
         assert path.is_dir() or PASSWORD.encode() not in path.read_bytes()
+
+
+# -- the command line ----------------------------------------------------------------------------
+PAGE = Path(__file__).parents[3] / "docs" / "sources-databases.md"
+TABLES = {
+    "postgresql": (
+        "create schema if not exists support", "drop table if exists support.tickets",
+        "create table support.tickets (id int, message text, customer_email text, "
+        "created_at timestamptz, updated_at timestamptz, is_deleted boolean default false)",
+        "insert into support.tickets select n, '退款太慢了 😀 ' || n, 'c' || n || '@example.org', "
+        "timestamptz '2024-05-01 00:00+00' + n * interval '1 minute', now() - interval '2 hours' from generate_series(1, 20) n",
+    ),
+    "mysql": (
+        "drop table if exists customers", "drop table if exists addresses",
+        "create table customers (id bigint unsigned, first_name text, last_name text, email text)",
+        "create table addresses (customer_id bigint unsigned, phone text)",
+        "insert into customers select seq, 'Ann', concat('王', seq), concat('c', seq, '@example.org') from seq_1_to_20",
+        "insert into addresses values (1, '+49 30 123456')",
+    ),
+}  # fmt: skip
+NAMES = {"postgresql": "desk_tickets", "mysql": "shop_customers"}
+
+
+@pytest.fixture
+def company(server: Database, tmp_path: Path) -> dict[str, str]:
+    """The environment of a company whose one source is this server's example of the page."""
+    server.do(*TABLES[server.server.kind])
+    blocks = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.S | re.M)
+    text = blocks[0 if server.is_postgres else 1]
+    (tmp_path / "sources.yml").write_text(f"sources:\n{text}", encoding="utf-8")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("CARELAKE", "AIRFLOW"))}
+    return {
+        **kept,
+        "CARELAKE_HOME": str(tmp_path / "home"),
+        "CARELAKE_SOURCES": str(tmp_path / "sources.yml"),
+        "CARELAKE_PEPPER": "p",
+        "AIRFLOW_CONN_DESK": server.connection(),
+        "AIRFLOW_CONN_SHOP": server.connection(),
+    }
+
+
+def test_the_yaml_of_the_page_shows_and_loads_its_rows_and_takes_deletions_over(
+    server: Database, company: dict[str, str], tmp_path: Path
+) -> None:
+    name = NAMES[server.server.kind]
+    said = carelake("source", "test", name, env=company).stdout
+    assert "20 rows" in said and "0 rejects" in said and "c1@example.org" in said
+    assert not (tmp_path / "home").exists()
+    carelake("init", env=company)
+    carelake("extract", env=company)
+    assert "20" in carelake("load", env=company).stdout
+    if server.is_postgres:
+        server.do("update support.tickets set is_deleted = true, updated_at = now() where id = 7")
+    else:
+        server.do("delete from customers where id = 7")
+    carelake("extract", env=company)
+    carelake("load", env=company)
+    found = landed(tmp_path / "home" / "landing", "id")
+    assert len(found) == 2
+
+
+def test_a_wrong_password_is_one_line_of_the_command(
+    server: Database, company: dict[str, str]
+) -> None:
+    wrong = server.connection(password="wr0ng")
+    told = {**company, "AIRFLOW_CONN_DESK": wrong, "AIRFLOW_CONN_SHOP": wrong}
+    name = NAMES[server.server.kind]
+    said = carelake("source", "test", name, env=told, exit_code=1)
+    assert said.stderr.startswith(f"{name}: connection '") and "wr0ng" not in said.stderr
+    assert len(said.stderr.strip().splitlines()) == 1
