@@ -62,7 +62,7 @@ def probe(ctx: Context, source: Source, limit: int) -> Probe:
 
 
 def _files(ctx: Context, source: Source) -> list[str]:
-    if not source.rule.has_path:
+    if not source.has_local_files:
         return []
     from carelake.sources.files import find_files
 

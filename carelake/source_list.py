@@ -20,6 +20,7 @@ from carelake.setting_groups.freshness import Freshness
 from carelake.settings import Channel, Home, explain, read_yaml
 from carelake.source_kinds import GROUPS, KINDS, Kind, KindRule
 from carelake.source_kinds.database import DatabaseSettings, check_database
+from carelake.source_kinds.remote import check_address, is_remote
 from carelake.source_kinds.rest import RestSettings, check_rest
 
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
@@ -58,7 +59,10 @@ class Source(Strict):
     database: DatabaseSettings | None = Field(
         default=None, description="kinds postgres, mysql: what is read of it"
     )
-    path: str = Field(default="", description="File or glob, relative to sources.yml")
+    path: str = Field(
+        default="",
+        description="File or glob, relative to sources.yml; or s3://, sftp:// or https://",
+    )
     format: Literal["csv", "jsonl", "json", "parquet", "xlsx"] | None = Field(
         default=None, description="Format of the files; .gz and .zst are opened"
     )
@@ -245,6 +249,8 @@ class Source(Strict):
                 raise ValueError(f"{name} belongs to kind {kind}, not {self.kind}")
         if self.rule.has_path and not self.path:
             raise ValueError("path is missing; name a file, or a glob such as inbox/*.csv")
+        if is_remote(self.path) and self.rule.has_path:
+            check_address(self.path, self.connection)
         if self.path and not self.rule.has_path:
             raise ValueError(f"path belongs to files; kind {self.kind} has its own keys: {group}")
         if group is not None and getattr(self, group) is None:
@@ -265,6 +271,11 @@ class Source(Strict):
     def rule(self) -> KindRule:
         """What is true of every source of its kind."""
         return KINDS[self.kind]
+
+    @property
+    def has_local_files(self) -> bool:
+        """Whether it reads files of this machine."""
+        return self.rule.has_path and not is_remote(self.path)
 
     @property
     def tells_repeats(self) -> bool:
