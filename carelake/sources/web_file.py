@@ -27,6 +27,8 @@ class WebFile:
 
     def __init__(self, url: str, connection: Connection | None) -> None:
         self._url, parts = url, urlsplit(url)
+        # named with each request: a CA of the environment would go before the session's
+        self._trusted = str(connection.extra.get("ca_file") or "") if connection else ""
         self._session = PatientSession(
             parts.netloc, check=lambda response: None, attempts=1, timeout=SECONDS
         )
@@ -37,8 +39,6 @@ class WebFile:
                 self._session.auth = (connection.login, connection.password)
             elif connection.password:
                 self._session.headers["Authorization"] = f"Bearer {connection.password}"
-            if connection.extra.get("ca_file"):
-                self._session.verify = str(connection.extra["ca_file"])
         self._name = unquote(parts.path).lstrip("/") or "index"
 
     def close(self) -> None:
@@ -48,12 +48,12 @@ class WebFile:
     def files(self) -> list[RemoteFile]:
         """The one file, as the head of an answer tells it."""
         # many servers answer HEAD wrongly: the body is simply not read
-        with self._session.get(self._url, stream=True) as answer:
+        with self._answer() as answer:
             return [self._file(answer)]
 
     def fetch(self, file: RemoteFile, target: Path) -> RemoteFile:
         """Write its bytes."""
-        with self._session.get(self._url, stream=True) as answer:
+        with self._answer() as answer:
             now = self._file(answer)
             try:
                 with target.open("wb") as writer:
@@ -61,6 +61,9 @@ class WebFile:
             except requests.exceptions.RequestException as error:
                 raise Passing(f"{without_query(self._url)}: the answer broke off") from error
         return now
+
+    def _answer(self) -> requests.Response:
+        return self._session.get(self._url, stream=True, verify=self._trusted or None)
 
     def _file(self, answer: requests.Response) -> RemoteFile:
         headers = answer.headers
