@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from carelake.sources.remote import pattern
 from carelake.sources.remote_files import extract as extract_remote
 from carelake.window import Window
 from tests import file_servers
+from tests.commands import carelake
 from tests.file_servers import SECRET, cutting
 
 LARGE = b"id,body\n" + b"".join(b"%d,%s\n" % (n, "退款太慢了".encode()) for n in range(120_000))
@@ -310,3 +313,38 @@ def test_no_secret_stands_in_what_is_landed(
             content = path.read_bytes()
             assert not any(secret and secret.encode() in content for secret in secrets)
     assert len(landed(tmp_path)) == 1
+
+
+# -- the command line ----------------------------------------------------------------------------
+PAGE = Path(__file__).parents[3] / "docs" / "sources-files.md"
+CONTENT = "id,message,email,created_at\n1,退款太慢了 😀,ann@example.org,2024-05-01T10:00:00Z\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(3))
+def test_each_example_of_the_page_shows_its_record_as_it_would_land(
+    number: int,
+    s3: Place,
+    sftp: Place,
+    web: file_servers.Web,
+    tmp_path: Path,
+) -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.S | re.M)
+    s3.put("desk/a.csv", CONTENT.encode())
+    sftp.put("out/2024/a.csv", CONTENT.encode())
+    web.files["/export/answers.csv"] = CONTENT.encode()
+    secrets = {"login": "reader", "password": SECRET, "extra": {"ca_file": str(web.ca)}}
+    text = blocks[number].replace("survey.example", f"127.0.0.1:{web.port}")
+    text = text.replace("files.example:22", f"127.0.0.1:{sftp.port}{sftp.folder}")
+    (tmp_path / "sources.yml").write_text(f"sources:\n{text}", encoding="utf-8")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("CARELAKE", "AIRFLOW"))}
+    connection = [s3.connection(s3.port), sftp.connection(sftp.port), secrets][number]
+    env = {
+        **kept,
+        "CARELAKE_HOME": str(tmp_path / "home"),
+        "CARELAKE_SOURCES": str(tmp_path / "sources.yml"),
+        "AIRFLOW_CONN_EXPORTS": json.dumps(connection),
+    }
+    name = ["desk_exports", "call_center", "survey_tool"][number]
+    said = carelake("source", "test", name, env=env).stdout
+    assert "1 rows, 0 rejects" in said and "退款太慢了 😀" in said and "ann@example.org" in said
