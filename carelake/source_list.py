@@ -20,6 +20,7 @@ from carelake.setting_groups.freshness import Freshness
 from carelake.settings import Channel, Home, explain, read_yaml
 from carelake.source_kinds import GROUPS, KINDS, Kind, KindRule
 from carelake.source_kinds.database import DatabaseSettings, check_database
+from carelake.source_kinds.mongodb import MongoSettings, check_mongodb
 from carelake.source_kinds.remote import check_address, is_remote
 from carelake.source_kinds.rest import RestSettings, check_rest
 
@@ -58,6 +59,9 @@ class Source(Strict):
     rest: RestSettings | None = Field(default=None, description="kind rest: how it is asked")
     database: DatabaseSettings | None = Field(
         default=None, description="kinds postgres, mysql: what is read of it"
+    )
+    mongodb: MongoSettings | None = Field(
+        default=None, description="kind mongodb: what is read of it"
     )
     path: str = Field(
         default="",
@@ -261,6 +265,8 @@ class Source(Strict):
             check_rest(self.rest, self.connection)
         if self.database is not None:
             check_database(self.database, self.connection, self.mode)
+        if self.mongodb is not None:
+            check_mongodb(self.mongodb, self.connection, self.mode)
         if group is not None and not self.tells_repeats:
             raise ValueError(
                 f"columns.{self.id_column} is missing; what is read twice is told by it "
@@ -287,6 +293,8 @@ class Source(Strict):
         """What is read, as people name it."""
         if self.database is not None:
             return f"{self.connection}/{self.database.table or 'query'}"
+        if self.mongodb is not None:
+            return f"{self.connection}/{self.mongodb.collection}"
         if self.rest is None:
             return self.path
         return "/".join(filter(None, [self.rest.url or self.connection, self.rest.endpoint]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["files", "mbox", "rest", "postgres", "mysql"]
+Kind = Literal["files", "mbox", "rest", "postgres", "mysql", "mongodb"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,10 @@ KINDS: dict[str, KindRule] = {
     ),
     "postgres": _database("a table or query of PostgreSQL"),
     "mysql": _database("a table or query of MySQL or MariaDB"),
+    "mongodb": KindRule(
+        "a collection of MongoDB", "connection, mongodb.collection, entity, columns",
+        group="mongodb", format="jsonl",
+    ),
 }  # fmt: skip
 """Every kind of source there is."""
 GROUPS = {rule.group: kind for kind, rule in KINDS.items() if rule.group}

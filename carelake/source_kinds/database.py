@@ -31,6 +31,13 @@ LookBack = Annotated[
 """A length of time, or how many numbers."""
 
 
+def in_utc(value: int | dt.datetime | None) -> int | dt.datetime | None:
+    """A number as it is; a time without a zone is UTC."""
+    if isinstance(value, dt.datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=dt.UTC)
+    return value
+
+
 class NewRows(Strict):
     """Read only what is new: by the time of a row's last change, or by a number that only grows."""
 
@@ -49,9 +56,7 @@ class NewRows(Strict):
     @field_validator("initial")
     @classmethod
     def _in_utc(cls, value: int | dt.datetime | None) -> int | dt.datetime | None:
-        if isinstance(value, dt.datetime) and value.tzinfo is None:
-            return value.replace(tzinfo=dt.UTC)
-        return value
+        return in_utc(value)
 
 
 class DatabaseSettings(Strict):

@@ -17,6 +17,7 @@ MODULES: dict[Kind, str] = {
     "rest": "rest",
     "postgres": "database",
     "mysql": "database",
+    "mongodb": "mongodb",
 }
 """Module of `carelake.sources` that reads a kind; its `extract` is called.
 
