@@ -26,7 +26,6 @@ from carelake.warehouse.incoming import (
     unique_names,
 )
 from carelake.warehouse.json_reader import JsonReader
-from carelake.warehouse.mapping import ISO
 from carelake.warehouse.packed import require_sound, to_utf8
 from carelake.warehouse.staging import Staging, buffer_size
 
@@ -205,8 +204,10 @@ def _text(name: str, kind: str) -> str:
     """A typed column as the text that a mapping reads."""
     place = ident(name)
     if kind == "TIMESTAMP WITH TIME ZONE":
-        # with its offset written out: the source's own zone is for times without one
-        return f"coalesce(strftime(timezone('UTC', {place}), '{ISO}'), {place}::varchar)"
+        # with its offset in full: the source's own zone is for times without one
+        return (
+            f"case when isfinite({place}) then {place}::varchar || ':00' else {place}::varchar end"
+        )
     if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")):
         return f"to_json({place})::varchar"
     return f"{place}::varchar"
