@@ -44,7 +44,8 @@ def _mail(reads: str, required: str, group: str | None = None) -> KindRule:
 
 KINDS: dict[str, KindRule] = {
     "files": KindRule(
-        "CSV, JSON, Parquet, Excel in a folder", "path, format, entity, columns", has_path=True
+        "CSV, JSON, Parquet, Excel in a folder, on S3, SFTP or the web",
+        "path, format, entity, columns", has_path=True,
     ),
     "mbox": _mail("mailbox files", "path"),
     "rest": KindRule(
