@@ -145,8 +145,11 @@ class MySQL:
             yield cursor
             cursor.close()
         finally:
-            # closing reads what is left, and fails where the connection has: it must not be tried
+            # closing, and forgetting, reads what is left, which fails where the connection has:
+            # neither must be tried
             cursor.connection = None
+            if cursor._result is not None:
+                cursor._result.unbuffered_active = False
 
     def _do(self, text: str) -> None:
         with self._cursor() as cursor:
