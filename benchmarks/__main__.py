@@ -3,6 +3,7 @@
 Examples:
     python -m benchmarks                        all of it, about half an hour on 2 cores
     python -m benchmarks --only loading         one part; the other figures stay as they were
+    python -m benchmarks --only stores          PostgreSQL and MariaDB of Debian's packages
     python -m benchmarks --large 2000000        smaller, for a look
     python -m benchmarks --only airflow         what Airflow adds to its steps, a few minutes
     python -m benchmarks --only arrival --minutes 30 --every 5
@@ -17,15 +18,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import airflow_runs, arrival, building, loading, watching
+from benchmarks import airflow_runs, arrival, building, loading, stores, watching
 from benchmarks.measure import Result
 from benchmarks.page import with_figures
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-PARTS = ("loading", "building", "memory", "airflow", "arrival", "soak")
-LIVE = ("airflow", "arrival")
-"""Parts that start servers and take as long as they are told; only when they are named."""
+PARTS = ("loading", "building", "memory", "stores", "airflow", "arrival", "soak")
+LIVE = ("stores", "airflow", "arrival")
+"""Parts that start servers; only when they are named."""
 SOAK_MINUTES = 30
 """An arrival test this long on a 1-minute schedule is a soak, with figures of its own."""
 
@@ -43,6 +44,7 @@ def main() -> int:
     parser.add_argument("--large", type=int, default=5_000_000, help="records of the large one")
     parser.add_argument("--load", type=int, default=15_000_000, help="records for loading")
     parser.add_argument("--memory", type=int, default=28_600_000, help="records for memory")
+    parser.add_argument("--table", type=int, default=5_000_000, help="rows of a database's table")
     parser.add_argument("--tries", type=int, default=2, help="the best of so many loads counts")
     parser.add_argument("--minutes", type=float, default=30, help="how long files arrive")
     parser.add_argument("--every", type=int, default=5, help="minutes between a source's runs")
@@ -60,6 +62,8 @@ def main() -> int:
                 _keep(part, building.measure(scratch, given.small, given.large))
             elif part == "memory":
                 _keep(part, building.memory(scratch, given.memory))
+            elif part == "stores":
+                _keep(part, stores.measure(scratch, given.table))
             elif part == "airflow":
                 _keep(part, airflow_runs.measure(scratch))
             else:

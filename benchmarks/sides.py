@@ -170,6 +170,53 @@ def bare_load(root: str, folder: str, name: str) -> dict[str, Any]:
     return {"seconds": seconds}
 
 
+def extract_table(scratch: str, kind: str) -> dict[str, Any]:
+    """The table `tickets` into a landing zone, sealed with its manifest."""
+    from carelake.landing import manifests
+    from carelake.source_list import Source
+    from carelake.sources.database import extract
+
+    folder = Path(scratch) / f"landing-{kind}"
+    source = Source.model_validate(
+        {"name": "tickets", "kind": kind, "connection": "bench", "entity": "communications",
+         "columns": {"communication_id": "id", "body": "body"},
+         "database": {"table": "tickets", "incremental": {"column": "updated_at"}}}
+    )  # fmt: skip
+    began = time.perf_counter()
+    result = extract(source, folder, folder)
+    seconds = time.perf_counter() - began
+    if result.outcome != "extracted":
+        raise RuntimeError(result.message)
+    rows = manifests(folder)[0].details["records"]
+    shutil.rmtree(folder)
+    return {"seconds": seconds, "rows": rows}
+
+
+def bare_scan(scratch: str, kind: str) -> dict[str, Any]:
+    """The same table as one would type it: attach, copy to Parquet."""
+    import duckdb
+
+    from carelake.extensions import load_extension
+    from carelake.sources.connections import find_connection
+    from carelake.sql_text import literal
+
+    path, server = Path(scratch) / f"{kind}.parquet", find_connection("bench")
+    with duckdb.connect(config={"threads": 2}) as con:
+        load_extension(con, f"{kind}_scanner")
+        con.execute(
+            f"create temporary secret bench (type {kind}, host {literal(server.host)}, port {server.port}, "
+            f"user {literal(server.login)}, password {literal(server.password)}, "
+            f"database {literal(server.database)})"
+        )
+        con.execute(f"attach '' as bench (type {kind}, secret bench, read_only)")
+        began = time.perf_counter()
+        con.execute(f"copy (from bench.tickets) to {literal(str(path))} (format parquet)")
+        seconds = time.perf_counter() - began
+        (rows,) = con.execute(f"select count(*) from {literal(str(path))}").fetchone() or (0,)
+    path.unlink()
+    return {"seconds": seconds, "rows": rows}
+
+
 def main() -> None:
     """`python benchmarks/sides.py NAME ARGUMENTS...`."""
     found = globals()[sys.argv[1]](*sys.argv[2:])

@@ -76,7 +76,7 @@ def _total(ctx: Context, source: Source) -> str:
 
 
 def _files(ctx: Context, source: Source) -> list[str]:
-    if not source.rule.has_path:
+    if not source.has_local_files:
         return []
     from carelake.sources.files import find_files
 

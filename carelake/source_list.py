@@ -19,6 +19,9 @@ from carelake.setting_groups.base import Strict, TimeZone
 from carelake.setting_groups.freshness import Freshness
 from carelake.settings import Channel, Home, explain, read_yaml
 from carelake.source_kinds import GROUPS, KINDS, Kind, KindRule
+from carelake.source_kinds.database import DatabaseSettings, check_database
+from carelake.source_kinds.mongodb import MongoSettings, check_mongodb
+from carelake.source_kinds.remote import check_address, is_remote
 from carelake.source_kinds.rest import RestSettings, check_rest
 
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
@@ -54,7 +57,16 @@ class Source(Strict):
         default=None, description="Airflow connection with address and secrets"
     )
     rest: RestSettings | None = Field(default=None, description="kind rest: how it is asked")
-    path: str = Field(default="", description="File or glob, relative to sources.yml")
+    database: DatabaseSettings | None = Field(
+        default=None, description="kinds postgres, mysql: what is read of it"
+    )
+    mongodb: MongoSettings | None = Field(
+        default=None, description="kind mongodb: what is read of it"
+    )
+    path: str = Field(
+        default="",
+        description="File or glob, relative to sources.yml; or s3://, sftp:// or https://",
+    )
     format: Literal["csv", "jsonl", "json", "parquet", "xlsx"] | None = Field(
         default=None, description="Format of the files; .gz and .zst are opened"
     )
@@ -241,6 +253,8 @@ class Source(Strict):
                 raise ValueError(f"{name} belongs to kind {kind}, not {self.kind}")
         if self.rule.has_path and not self.path:
             raise ValueError("path is missing; name a file, or a glob such as inbox/*.csv")
+        if is_remote(self.path) and self.rule.has_path:
+            check_address(self.path, self.connection)
         if self.path and not self.rule.has_path:
             raise ValueError(f"path belongs to files; kind {self.kind} has its own keys: {group}")
         if group is not None and getattr(self, group) is None:
@@ -249,6 +263,10 @@ class Source(Strict):
             )
         if self.rest is not None:
             check_rest(self.rest, self.connection)
+        if self.database is not None:
+            check_database(self.database, self.connection, self.mode)
+        if self.mongodb is not None:
+            check_mongodb(self.mongodb, self.connection, self.mode)
         if group is not None and not self.tells_repeats:
             raise ValueError(
                 f"columns.{self.id_column} is missing; what is read twice is told by it "
@@ -261,6 +279,11 @@ class Source(Strict):
         return KINDS[self.kind]
 
     @property
+    def has_local_files(self) -> bool:
+        """Whether it reads files of this machine."""
+        return self.rule.has_path and not is_remote(self.path)
+
+    @property
     def tells_repeats(self) -> bool:
         """Whether a record that is read twice counts once."""
         return self.mode == "snapshot" or self.has_id or self.dedupe == "content"
@@ -268,6 +291,10 @@ class Source(Strict):
     @property
     def where(self) -> str:
         """What is read, as people name it."""
+        if self.database is not None:
+            return f"{self.connection}/{self.database.table or 'query'}"
+        if self.mongodb is not None:
+            return f"{self.connection}/{self.mongodb.collection}"
         if self.rest is None:
             return self.path
         return "/".join(filter(None, [self.rest.url or self.connection, self.rest.endpoint]))

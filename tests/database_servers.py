@@ -25,7 +25,7 @@ PATIENCE = 120
 """Seconds a server may take to answer for the first time."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
     """Where a server of a test listens."""
 
@@ -33,6 +33,22 @@ class Server:
     port: int
     user: str
     process: subprocess.Popen[bytes]
+
+    def stop(self) -> None:
+        """End it as its own commands would, waiting for no session."""
+        # PostgreSQL's fast shutdown is an interrupt
+        self.process.send_signal(signal.SIGINT if self.kind == "postgresql" else signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def start_again(self) -> None:
+        """Start it once more on what it left; it may take a moment to answer."""
+        self.process = subprocess.Popen(
+            self.process.args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
+        )
 
 
 @contextmanager
@@ -121,13 +137,7 @@ def _serve(server: Server, answer: Callable[[], None], log: Path) -> Iterator[Se
                 time.sleep(0.1)
         yield server
     finally:
-        # PostgreSQL's fast shutdown, which waits for no session
-        server.process.send_signal(signal.SIGINT if server.kind == "postgresql" else signal.SIGTERM)
-        try:
-            server.process.wait(20)
-        except subprocess.TimeoutExpired:
-            server.process.kill()
-            server.process.wait()
+        server.stop()
 
 
 @contextmanager

@@ -157,7 +157,7 @@ def sources(patient: Patient) -> Iterator[Finding]:
     empty = []
     for source in patient.ctx.sources.sources:
         try:
-            if not find_files(source, patient.ctx.config_dir):
+            if source.has_local_files and not find_files(source, patient.ctx.config_dir):
                 empty.append(source.name)
                 yield warn(
                     "sources",

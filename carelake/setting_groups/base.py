@@ -31,7 +31,8 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"
 SHAPE = r"^[1-9]\d{0,5}[smhdw]$"
 
 
-def _known_duration(value: object) -> object:
+def known_duration(value: object) -> object:
+    """The value, when it is a length of time."""
     # YAML reads 26 as a number
     if not re.fullmatch(SHAPE, str(value)):
         raise ValueError(f"'{value}' is no length of time; write 90m, 26h, 3d or 2w")
@@ -39,7 +40,7 @@ def _known_duration(value: object) -> object:
 
 
 Duration = Annotated[
-    str, Field(json_schema_extra={"pattern": SHAPE}), BeforeValidator(_known_duration)
+    str, Field(json_schema_extra={"pattern": SHAPE}), BeforeValidator(known_duration)
 ]
 """A whole number and its unit: seconds, minutes, hours, days or weeks."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["files", "mbox", "rest"]
+Kind = Literal["files", "mbox", "rest", "postgres", "mysql", "mongodb"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,11 @@ class KindRule:
     channel: str | None = None
 
 
+def _database(reads: str) -> KindRule:
+    needs = "connection, database.table or database.query, entity, columns"
+    return KindRule(reads, needs, group="database", format="parquet")
+
+
 def _mail(reads: str, required: str, group: str | None = None) -> KindRule:
     return KindRule(
         reads, required, group, has_path=group is None, native="email_messages", channel="email"
@@ -39,12 +44,19 @@ def _mail(reads: str, required: str, group: str | None = None) -> KindRule:
 
 KINDS: dict[str, KindRule] = {
     "files": KindRule(
-        "CSV, JSON, Parquet, Excel in a folder", "path, format, entity, columns", has_path=True
+        "CSV, JSON, Parquet, Excel in a folder, on S3, SFTP or the web",
+        "path, format, entity, columns", has_path=True,
     ),
     "mbox": _mail("mailbox files", "path"),
     "rest": KindRule(
         "a web service that answers in JSON", "rest.url or connection, entity, columns",
         group="rest", format="json",
+    ),
+    "postgres": _database("a table or query of PostgreSQL"),
+    "mysql": _database("a table or query of MySQL or MariaDB"),
+    "mongodb": KindRule(
+        "a collection of MongoDB", "connection, mongodb.collection, entity, columns",
+        group="mongodb", format="jsonl",
     ),
 }  # fmt: skip
 """Every kind of source there is."""

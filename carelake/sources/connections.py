@@ -28,6 +28,7 @@ class Connection:
     login: str = ""
     password: str = field(default="", repr=False)
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
+    database: str = ""
 
     @property
     def url(self) -> str | None:
@@ -93,6 +94,7 @@ def _from_json(name: str, text: str) -> Connection:
         login=str(content.get("login") or ""),
         password=str(content.get("password") or ""),
         extra=json.loads(extra) if isinstance(extra, str) else dict(extra),
+        database=str(content.get("schema") or ""),
     )
 
 
@@ -112,6 +114,7 @@ def _from_url(name: str, text: str) -> Connection:
         login=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         extra=extra,
+        database=path,
     )
 
 
@@ -131,4 +134,5 @@ def _from_airflow(name: str) -> Connection | None:
         login=str(found.login or ""),
         password=str(found.password or ""),
         extra=dict(found.extra_dejson),
+        database=str(found.schema or ""),
     )

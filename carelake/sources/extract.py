@@ -12,7 +12,14 @@ from carelake.sources.batches import ExtractResult
 from carelake.sources.renewed_secrets import kept_in
 from carelake.window import EVERYTHING, Window
 
-MODULES: dict[Kind, str] = {"files": "files", "mbox": "files", "rest": "rest"}
+MODULES: dict[Kind, str] = {
+    "files": "files",
+    "mbox": "files",
+    "rest": "rest",
+    "postgres": "database",
+    "mysql": "database",
+    "mongodb": "mongodb",
+}
 """Module of `carelake.sources` that reads a kind; its `extract` is called.
 
 Imported when a source of the kind is read: an unused kind costs nothing.

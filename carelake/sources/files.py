@@ -9,18 +9,16 @@ for the next extract to take.
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from carelake.landing import Manifest, last_number, manifests, sha256_of, sweep
+from carelake.source_kinds.remote import is_remote
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult, source_lock, write_batch
+from carelake.sources.names import PAGE
 from carelake.window import EVERYTHING, Window
-
-PAGE = re.compile(r"[._-]?(?:page|part|p)[._-]?\d+", re.IGNORECASE)
-"""What tells the pages of one snapshot apart in their names, as in contacts-page-2.json."""
 
 
 def extract(
@@ -42,6 +40,10 @@ def extract(
         is_probe: take the first file only.
         window: only files that were modified in it; pages of one snapshot count as the newest.
     """
+    if is_remote(source.path):
+        from carelake.sources import remote_files
+
+        return remote_files.extract(source, landing, window, is_probe=is_probe)
     with source_lock(landing, source.name):
         before = manifests(landing, source.name)
         last = last_number(before)

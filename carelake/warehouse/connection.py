@@ -21,6 +21,10 @@ import duckdb
 
 from carelake.errors import ConfigError, RunFailed, WriterBusy
 from carelake.settings import Home
+from carelake.sql_text import first_line as first_line
+from carelake.sql_text import ident as ident
+from carelake.sql_text import literal as literal
+from carelake.sql_text import quote as quote
 from carelake.warehouse.migrations import migrate
 
 STORAGE = "v1.4.0"
@@ -235,21 +239,6 @@ def open_file(
     return con
 
 
-def quote(text: str) -> str:
-    """A text for use between single quotes in SQL."""
-    return text.replace("'", "''")
-
-
-def ident(name: str) -> str:
-    """A name for use as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(value: str | None) -> str:
-    """A text, or null, as an SQL literal."""
-    return "null" if value is None else f"'{quote(value)}'"
-
-
 def insert_rows(
     con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Mapping[str, object]], more: str = ""
 ) -> None:
@@ -287,11 +276,6 @@ def has_table(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> bool:
         f"where table_schema = {literal(schema)} and table_name = {literal(name)}"
     ).fetchone()
     return bool(row and row[0])
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def now_utc() -> dt.datetime:

@@ -178,9 +178,10 @@ class Reader:
     # -- other formats -----------------------------------------------------------------------
     def _parquet(self, path: Path) -> Incoming:
         file = f"read_parquet({literal(str(path))}, file_row_number = true)"
-        names = [row[0] for row in self.con.execute(f"describe from {file}").fetchall()]
-        places = _places([name for name in names if name != "file_row_number"])
-        chosen = "".join(f", {ident(n)}::varchar as {place}" for n, place in places.items())
+        described = self.con.execute(f"describe from {file}").fetchall()
+        types = {row[0]: row[1] for row in described if row[0] != "file_row_number"}
+        places = _places(list(types))
+        chosen = "".join(f", {_text(n, types[n])} as {place}" for n, place in places.items())
         relation = f"(select file_row_number + 1 as __row{chosen} from {file})"
         return Incoming(relation, places, "__row")
 
@@ -197,6 +198,19 @@ class Reader:
         self.staging.keep(self.staging.records, table)
         columns = {name: ident(name) for name in table.column_names if name != "__row"}
         return Incoming(self.staging.records, columns, "__row", rejects)
+
+
+def _text(name: str, kind: str) -> str:
+    """A typed column as the text that a mapping reads."""
+    place = ident(name)
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        # with its offset in full: the source's own zone is for times without one
+        return (
+            f"case when isfinite({place}) then {place}::varchar || ':00' else {place}::varchar end"
+        )
+    if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")):
+        return f"to_json({place})::varchar"
+    return f"{place}::varchar"
 
 
 def _places(names: list[str]) -> dict[str, str]:

@@ -13,12 +13,12 @@ import duckdb
 import pymysql
 
 from carelake.errors import RunFailed
+from carelake.extensions import load_extension
 from carelake.setting_groups.replicas import PORTS, Replica
 from carelake.warehouse.connection import ident, literal
 from carelake.warehouse.replicas.audit import Phrases
 from carelake.warehouse.replicas.columns import Column, Dialect, Kind, sent
 from carelake.warehouse.replicas.database import TYPES_OF_BOTH, Database, caller
-from carelake.warehouse.replicas.extensions import load_extension
 from carelake.warehouse.replicas.marts import Change, Mart, selection
 
 ACCESS_DENIED = frozenset({1044, 1142, 1227, 1410})

@@ -11,12 +11,12 @@ import duckdb
 import psycopg
 
 from carelake.errors import RunFailed
+from carelake.extensions import load_extension
 from carelake.setting_groups.replicas import PORTS, Replica
 from carelake.warehouse.connection import literal
 from carelake.warehouse.replicas.audit import Phrases
 from carelake.warehouse.replicas.columns import Dialect, Kind
 from carelake.warehouse.replicas.database import TYPES_OF_BOTH, Database, caller
-from carelake.warehouse.replicas.extensions import load_extension
 from carelake.warehouse.replicas.marts import Change, Mart
 
 LOCK_TIMEOUT_MS = 400

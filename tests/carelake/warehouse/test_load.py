@@ -180,6 +180,24 @@ def test_typed_files_give_the_same_texts_as_csv(
     assert rows == [("12", "2024-02-01T00:00:00.000000Z", "你好", "outbound", 1)]
 
 
+def test_a_parquet_time_with_a_zone_is_not_taken_for_one_of_the_source_s_zone(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    ctx = make_context(
+        CSV.replace("timestamps: [", "tags: [").format(format="parquet", more="owner: me")
+    )
+    target = tmp_path / "inbox" / "calls.parquet"
+    target.parent.mkdir()
+    with duckdb.connect() as con:
+        con.execute(
+            "copy (select 1 as id, timestamptz '2024-02-01 08:00:00+00' as at, ['a', '中'] as text union all "
+            f"select 2, null, null) to '{target}'"
+        )
+    bring(ctx)
+    rows = ask(ctx, "select sent_at, body from raw.communications order by communication_id")
+    assert rows == [("2024-02-01T08:00:00.000000Z", '["a","中"]'), (None, None)]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "file_format"),
     [

@@ -21,7 +21,7 @@ def load_extension(con: duckdb.DuckDBPyConnection, name: str) -> None:
         folder = Path(str(importlib.import_module(f"duckdb_extension_{name}").__file__)).parent
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"replicas need the package {package}; install the extra `replica`"
+            f"the package {package} is missing; install the extra `replica`"
         ) from error
     path = folder / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
     if not path.exists():
