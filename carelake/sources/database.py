@@ -27,6 +27,7 @@ from carelake.source_kinds.database import (
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult, Place, begin_extract, write_batch
 from carelake.sources.connections import Connection, find_connection
+from carelake.sources.counting import Counted
 from carelake.sources.patience import Passing, Refused, patiently
 from carelake.sources.store import Bound, Column, Grows, Slice, Store, grown
 from carelake.sql_text import ident, literal
@@ -78,6 +79,22 @@ def extract(
             return _land(source, rows, place, window)
         except (Passing, Refused, ConfigError) as error:
             return ExtractResult(source.name, "failed", message=_told(source, connection, error))
+
+
+def count(source: Source, base: Path) -> Counted | None:
+    """How many rows there are, of those we read.
+
+    Raises:
+        Passing, Refused: the database does not answer.
+        ConfigError: the connection is missing or lacks something.
+    """
+    rule, connection = _settings(source), find_connection(source.connection or "")
+    with contextlib.closing(_open(source.kind, connection)) as store:
+        query = rule.query or store.relation(rule.table or "")
+        columns = store.columns(query)
+        part = _slice(source, columns, {}, EVERYTHING, is_probe=False)
+        found = store.count(query, columns, part)
+    return Counted(found, "all" if part.since is None else f"from {_told_bound(part.since)} on")
 
 
 def _read(

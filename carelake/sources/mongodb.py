@@ -32,6 +32,7 @@ from carelake.source_kinds.mongodb import MongoSettings
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult, Place, begin_extract, write_batch
 from carelake.sources.connections import Connection, find_connection
+from carelake.sources.counting import Counted
 from carelake.sources.patience import Passing, Refused, patiently
 from carelake.sources.plain_json import iso, line_of
 from carelake.sql_text import literal
@@ -103,6 +104,26 @@ def extract(
             return _land(source, found, place, window)
         except (Passing, Refused, ConfigError) as error:
             return ExtractResult(source.name, "failed", message=_told(source, connection, error))
+
+
+def count(source: Source, base: Path) -> Counted | None:
+    """How many documents there are, of those we read.
+
+    Raises:
+        Passing, Refused: the database does not answer.
+        ConfigError: the connection is missing or lacks something.
+    """
+    rule, connection = _settings(source), find_connection(source.connection or "")
+    asked = _asked(source, {}, EVERYTHING)
+    query = {"$and": [rule.filter or {}, asked]} if asked else rule.filter or {}
+    try:
+        with _client(connection) as client:
+            found = client[connection.need("database")][rule.collection].count_documents(query)
+    except PyMongoError as error:
+        raise _sorted_out(error) from None
+    return Counted(
+        found, f"from {rule.incremental.initial} on" if asked and rule.incremental else "all"
+    )
 
 
 def _read(

@@ -27,6 +27,7 @@ from carelake.sources.store import (
     Column,
     Grows,
     Slice,
+    counting,
     need_server,
     one_select,
     quoted,
@@ -137,6 +138,17 @@ class MySQL:
                         writer.write_batch(pa.record_batch(arrays, schema=schema))
         except (pymysql.MySQLError, OSError) as error:
             raise _sorted_out(error) from None
+
+    def count(self, query: str, columns: Sequence[Column], part: Slice) -> int:
+        """How many rows a select finds."""
+        try:
+            with self._cursor() as cursor:
+                cursor.execute(counting(query, columns, part, LITERAL, "`"))
+                (found,) = cursor.fetchone()
+                cursor.fetchall()
+        except (pymysql.MySQLError, OSError) as error:
+            raise _sorted_out(error) from None
+        return int(found)
 
     @contextlib.contextmanager
     def _cursor(self) -> Iterator[Any]:

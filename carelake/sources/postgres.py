@@ -22,6 +22,7 @@ from carelake.sources.store import (
     Column,
     Grows,
     Slice,
+    counting,
     need_server,
     one_select,
     quoted,
@@ -151,6 +152,12 @@ class Postgres:
                 )
             except duckdb.Error as error:
                 raise _told_by_duckdb(error) from None
+
+    def count(self, query: str, columns: Sequence[Column], part: Slice) -> int:
+        """How many rows a select finds."""
+        found = self._rows(counting(query, columns, part, LITERAL, '"'))[0][0]
+        assert isinstance(found, int)
+        return found
 
     def _attach(self, con: duckdb.DuckDBPyConnection) -> None:
         # the secret's parts never stand in the text of the attachment, which errors may repeat

@@ -75,6 +75,9 @@ class Store(Protocol):
     def write(self, query: str, columns: Sequence[Column], part: Slice, path: Path) -> None:
         """Write what a select finds to a Parquet file, all of one moment."""
 
+    def count(self, query: str, columns: Sequence[Column], part: Slice) -> int:
+        """How many rows a select finds."""
+
 
 def statement(
     query: str, columns: Sequence[Column], part: Slice, literal: dict[Grows, str], quote: str
@@ -98,6 +101,14 @@ def statement(
     limit = "" if part.most is None else f"\nlimit {part.most:d}"
     # a comment may end the query
     return f"select {chosen}\nfrom (\n{query}\n) as q{where}{limit}"
+
+
+def counting(
+    query: str, columns: Sequence[Column], part: Slice, literal: dict[Grows, str], quote: str
+) -> str:
+    """The statement that counts what `statement` would find."""
+    one = statement(one_select(query), columns[:1], part, literal, quote)
+    return f"select count(*) from (\n{one}\n) as counted"
 
 
 def _written(bound: Bound) -> str:

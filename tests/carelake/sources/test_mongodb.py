@@ -30,7 +30,8 @@ from pymongo.errors import (
 from carelake.landing import manifests
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult
-from carelake.sources.mongodb import _sorted_out
+from carelake.sources.counting import Counted
+from carelake.sources.mongodb import _sorted_out, count
 from carelake.sources.mongodb import extract as extract_mongodb
 from carelake.sources.patience import Passing
 from carelake.sources.plain_json import line_of
@@ -120,6 +121,16 @@ def test_each_reading_brings_what_is_new_and_the_look_back(
     assert extract(source, tmp_path).outcome == "extracted"
     assert extract(source, tmp_path).outcome == "nothing_new"
     assert numbers(tmp_path) == [list(range(1, 21)), sorted([*range(15, 23), 19])]
+
+
+@pytest.mark.slow
+def test_documents_are_counted_as_they_are_filtered(tickets: Any, tmp_path: Path) -> None:
+    tickets.insert_many([ticket(n) for n in range(1, 21)])
+    assert count(a_source(), tmp_path) == Counted(20)
+    assert count(a_source(filter={"n": {"$gt": 15}}), tmp_path) == Counted(5)
+    later = {"field": "at", "initial": (EPOCH + dt.timedelta(minutes=11)).isoformat()}
+    found = count(a_source(incremental=later), tmp_path)
+    assert found is not None and found.n_theirs == 10
 
 
 @pytest.mark.slow
