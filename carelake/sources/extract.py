@@ -11,7 +11,14 @@ from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult
 from carelake.window import EVERYTHING, Window
 
-MODULES: dict[Kind, str] = {"files": "files", "mbox": "files", "rest": "rest"}
+MODULES: dict[Kind, str] = {
+    "files": "files",
+    "mbox": "files",
+    "maildir": "mail_files",
+    "eml": "mail_files",
+    "imap": "imap",
+    "rest": "rest",
+}
 """Module of `carelake.sources` that reads a kind; its `extract` is called.
 
 Imported when a source of the kind is read: an unused kind costs nothing.
