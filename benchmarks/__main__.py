@@ -4,6 +4,7 @@ Examples:
     python -m benchmarks                        all of it, about half an hour on 2 cores
     python -m benchmarks --only loading         one part; the other figures stay as they were
     python -m benchmarks --large 2000000        smaller, for a look
+    python -m benchmarks --only emails --mails DIR      besides, with real mails: .eml files
     python -m benchmarks --only airflow         what Airflow adds to its steps, a few minutes
     python -m benchmarks --only arrival --minutes 30 --every 5
     python -m benchmarks --only arrival --minutes 60 --every 1      the soak
@@ -17,13 +18,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import airflow_runs, arrival, building, loading, watching
+from benchmarks import airflow_runs, arrival, building, emails, loading, watching
 from benchmarks.measure import Result
 from benchmarks.page import with_figures
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-PARTS = ("loading", "building", "memory", "airflow", "arrival", "soak")
+PARTS = ("loading", "emails", "building", "memory", "airflow", "arrival", "soak")
 LIVE = ("airflow", "arrival")
 """Parts that start servers and take as long as they are told; only when they are named."""
 SOAK_MINUTES = 30
@@ -44,6 +45,7 @@ def main() -> int:
     parser.add_argument("--load", type=int, default=15_000_000, help="records for loading")
     parser.add_argument("--memory", type=int, default=28_600_000, help="records for memory")
     parser.add_argument("--tries", type=int, default=2, help="the best of so many loads counts")
+    parser.add_argument("--mails", type=Path, help="a folder of real mails for the part emails")
     parser.add_argument("--minutes", type=float, default=30, help="how long files arrive")
     parser.add_argument("--every", type=int, default=5, help="minutes between a source's runs")
     parser.add_argument("--scratch", type=Path, help="a folder with room for 40 GB")
@@ -56,6 +58,8 @@ def main() -> int:
         for part in parts:
             if part == "loading":
                 _keep(part, loading.measure(scratch, given.load, given.tries))
+            elif part == "emails":
+                _keep(part, emails.measure(scratch, 10_000, given.tries, given.mails))
             elif part == "building":
                 _keep(part, building.measure(scratch, given.small, given.large))
             elif part == "memory":

@@ -81,7 +81,7 @@ def find_files(source: Source, base: Path) -> list[tuple[str, Path]]:
     """
     start = _start(source, base)
     named: dict[str, Path] = {}
-    for path in sorted(path for path in find_paths(source, base) if path.is_file()):
+    for path in [path for path in find_paths(source, base) if path.is_file()]:
         name = _name(path, start)
         while name in named:
             name += "~"
@@ -93,7 +93,8 @@ def find_paths(source: Source, base: Path) -> list[Path]:
     """Files and folders that a source's path names."""
     root = Path(source.path).anchor
     pattern = str(Path(source.path).relative_to(root)) if root else source.path
-    return sorted((Path(root) if root else base).glob(pattern))
+    # by parts, as paths compare: a folder's files stand together
+    return sorted((Path(root) if root else base).glob(pattern), key=lambda path: path.parts)
 
 
 def file_name(path: Path, source: Source, base: Path) -> str:

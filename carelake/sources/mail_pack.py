@@ -60,5 +60,5 @@ class MailPack:
         self.close()
         path = self._folder / f"mails-{len(self.files) + 1:04d}.tar"
         self.files.append(path)
-        self._tar = tarfile.open(path, "w:", format=tarfile.PAX_FORMAT)  # noqa: SIM115
+        self._tar = tarfile.open(path, "w:", format=tarfile.GNU_FORMAT)  # noqa: SIM115
         self._room = LARGEST_FILE

@@ -20,10 +20,21 @@ from carelake.warehouse.mail_text import charset_of_markup, clean, decode, plain
 
 MAX_DECODED = 20_000
 """Longer header lines are kept as they came: nobody writes them, and decoding takes its time."""
+ENVELOPE = re.compile(rb"\A(?:\xef\xbb\xbf|[\r\n])*(?:>?From [^\r\n]*\r?\n)?")
+"""What may stand before a mail: a mark, blank lines, the line an mbox begins it with."""
+HEADER = re.compile(rb"[!-9;-~]+:")
+BOUNDARY = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
+"""What follows the mark between two parts."""
+DEEPEST = 20
+"""Parts within parts; the standard parser takes what is deeper."""
+PLAIN_ADDRESS = re.compile(
+    r"\s*(?:([^\"(),:;<>\\@\[\]]*?)\s*<([^\s\"(),:;<>\\@\[\]]+@[\w.-]+)>|([^\s\"(),:;<>\\@\[\]]+@[\w.-]+))\s*"
+)
+"""`Anna Kern <anna@example.org>` or an address alone: nearly all there are, told in one step."""
 
 
 class _Policy(email.policy.Compat32):
-    """Headers as they came, except that one about a part's form has an end.
+    """Headers as they came, which never raises, except that one about a part's form has an end.
 
     The standard parser takes a time that grows with the square of their length.
     """
@@ -45,9 +56,8 @@ def parse_message(raw: bytes, received_at: str | None = None) -> dict[str, str |
     Raises:
         ValueError: it has neither sender nor body.
     """
-    # compat32 keeps headers as they came and leaves decoding to us: ten times faster than the
-    # default policy, and it never raises on a malformed header
-    message = email.message_from_bytes(raw.lstrip(b"\xef\xbb\xbf\r\n"), policy=POLICY)
+    envelope = ENVELOPE.match(raw)
+    message = _parsed(raw[envelope.end() :] if envelope else raw)
     headers = _headers(message)
     senders = _addresses(headers, "from") or _addresses(headers, "sender")
     sender = senders[0] if senders else ("", "")
@@ -78,6 +88,66 @@ def parse_message(raw: bytes, received_at: str | None = None) -> dict[str, str |
         "mail_kind": kind,
         "list_id": list_of(headers),
     }
+
+
+def _parsed(raw: bytes, depth: int = 0) -> Message:
+    """A message taken apart as the standard parser does it, but not line by line.
+
+    That one gets whatever is odd: the same comes out, three times as fast for what is not.
+    """
+    ends = [at for at in (raw.find(b"\n\n"), raw.find(b"\n\r\n")) if at >= 0]
+    lines = _unfolded(raw[: min(ends)]) if ends else None
+    if lines is None or depth > DEEPEST:
+        return email.message_from_bytes(raw, policy=POLICY)
+    message = Message(POLICY)
+    for line in lines:
+        text = line.decode("ascii", "surrogateescape")
+        message.set_raw(*POLICY.header_source_parse([text]))  # type: ignore[attr-defined]
+    form = message.get_content_maintype()
+    body = raw[raw.index(b"\n", min(ends) + 1) + 1 :]
+    if form == "multipart":
+        parts = _parts(message, body)
+        if not parts:
+            return email.message_from_bytes(raw, policy=POLICY)
+        message.set_payload([_parsed(part, depth + 1) for part in parts])
+    elif form == "message":
+        return email.message_from_bytes(raw, policy=POLICY)
+    else:
+        message.set_payload(body.decode("ascii", "surrogateescape"))
+    return message
+
+
+def _unfolded(head: bytes) -> list[bytes] | None:
+    """The headers, one each with its further lines; None when a line is no header."""
+    found: list[bytes] = []
+    for line in head.split(b"\n"):
+        if line[:1] in (b" ", b"\t") and found:
+            found[-1] += b"\n" + line
+        elif HEADER.match(line):
+            found.append(line)
+        else:
+            return None
+    return found
+
+
+def _parts(message: Message, body: bytes) -> list[bytes]:
+    """The parts of a message between its boundaries; none when there is anything odd about them."""
+    boundary = message.get_boundary()
+    if not boundary or not boundary.isascii() or message.get_content_subtype() == "digest":
+        return []
+    mark = b"--" + boundary.encode()
+    parts: list[bytes] = []
+    start, at = -1, body.find(mark)
+    while at >= 0:
+        line = BOUNDARY.match(body, at + len(mark))
+        if line and (at == 0 or body[at - 1 : at] == b"\n"):
+            if start >= 0:
+                parts.append(body[start:at].removesuffix(b"\n").removesuffix(b"\r"))
+            if line[1]:
+                return parts
+            start = line.end()
+        at = body.find(mark, at + len(mark))
+    return [*parts, body[start:]] if start >= 0 else []
 
 
 def _headers(message: Message) -> dict[str, str]:
@@ -115,6 +185,9 @@ def _content_id(raw: bytes) -> str:
 def _addresses(headers: dict[str, str], *names: str) -> list[tuple[str, str]]:
     """Pairs (name, address) of some headers."""
     texts = [headers[name] for name in names if name in headers]
+    plain = [PLAIN_ADDRESS.fullmatch(part) for text in texts for part in text.split(",")]
+    if all(plain):
+        return [(found[1] or "", found[2] or found[3]) for found in plain if found]
     try:
         return getaddresses(texts)
     except RecursionError:  # brackets in brackets in brackets: what looks like an address is one

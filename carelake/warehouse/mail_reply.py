@@ -49,8 +49,10 @@ DEVICE = re.compile(
     re.IGNORECASE,
 )
 """What a device adds below a text."""
-TELLING = frozenset(" \t*-_FVDOОSGEIiBbAafvdoeg发寄差보從")
-"""What a line begins with that any of these patterns matches: most lines are told by it alone."""
+DEVICES = frozenset(" \tSGVEI发從i")
+COLONS = (":", "：")
+TELLING = frozenset(">\u0020\t*-FVDОOSGEIBA发寄差보從i")
+"""What a line begins with that one of these patterns matches."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ def take_apart(text: str) -> Parts:
     signature: list[str] = []
     within = new
     for at, line in enumerate(lines):
-        if line.startswith(">"):
+        if line[:1] not in TELLING and line[-1:] not in COLONS:
+            within.append(line)  # most lines
+        elif line.startswith(">"):
             if _is_open_introduction(new):
                 _move_introduction(new, quoted)
             quoted.append(line)
@@ -87,10 +91,10 @@ def take_apart(text: str) -> Parts:
             _move_introduction(new, quoted)
             quoted += lines[at + 1 :]
             break
-        elif line.rstrip() == "--":
+        elif line in ("--", "-- "):
             within = signature
             signature.append(line)
-        elif line[:1] in TELLING and DEVICE.match(line[:LONGEST]):
+        elif line[:1] in DEVICES and DEVICE.match(line[:LONGEST]):
             signature.append(line)
         else:
             within.append(line)
@@ -102,10 +106,9 @@ def take_apart(text: str) -> Parts:
 
 def _begins_history(lines: list[str], at: int) -> bool:
     """Whether all from here on is an earlier mail: a separator, or a block of its headers."""
-    line = lines[at]
-    if line[:1] not in TELLING:
+    line = lines[at][:LONGEST]
+    if "--" not in line and ":" not in line and "：" not in line:
         return False
-    line = line[:LONGEST]
     if SEPARATOR.match(line):
         return True
     if not SENDER.match(line):
@@ -115,8 +118,7 @@ def _begins_history(lines: list[str], at: int) -> bool:
 
 
 def _ends_introduction(line: str) -> bool:
-    # the end alone is looked at first: most lines end otherwise
-    return line.rstrip()[-1:] in (":", "：") and bool(INTRODUCTION.search(line[-LONGEST:]))
+    return line[-1:] in COLONS and bool(INTRODUCTION.search(line[-LONGEST:]))
 
 
 def _is_proven(new: list[str], line: str, lines: list[str], at: int) -> bool:

@@ -20,15 +20,14 @@ GUESSED = 20_000
 HIGH = bytes(range(128, 256))
 SKIPPED = {"script", "style", "title"}
 """Tags whose content is not shown."""
-BLOCKS = frozenset(
-    "br p div li tr table ul ol dl dt dd pre blockquote h1 h2 h3 h4 h5 h6 hr body section".split()
-)
-"""Tags that begin and end a line."""
+_BLOCKS = "p div li tr table ul ol dl dt dd pre blockquote h1 h2 h3 h4 h5 h6 hr body section".split()
+ENDS = frozenset(["br", *(f"/{name}" for name in _BLOCKS)])
+BLOCKS = frozenset([*_BLOCKS, *ENDS])
+"""Tags that begin or end a line."""
 INLINE = frozenset("b /b i /i u /u em /em strong /strong span /span font /font".split())
 """Tags that may stand in the middle of a word."""
-BEGIN = re.compile(r"[A-Za-z/!?]")
-"""What follows the bracket of a tag; others are a sign for less."""
-TAG = re.compile(r"/?[^\s>/]*")
+TAG = re.compile(r"<(?:(/?[A-Za-z][^\s<>/]*)([^<>]*)>|(!--)|[!?][^<>]*>)")
+"""A tag with its name and what follows it, or the beginning of a comment."""
 META = re.compile(rb"charset\s*=\s*[\"']?\s*([\w.:\-]{2,40})", re.IGNORECASE)
 QUOTING = re.compile(r"\bcite\b|quote|isreplycontent", re.IGNORECASE)
 """In a `blockquote` tag: it holds what the writer answers. Others are layout."""
@@ -104,7 +103,7 @@ def clean(text: str | None) -> str | None:
         return None
     # lone surrogates cannot be stored as UTF-8
     text = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
-    return "\n".join(line.rstrip() for line in text.splitlines()).strip() or None
+    return "\n".join([line.rstrip() for line in text.splitlines()]).strip() or None
 
 
 def plain_text(markup: str) -> str:
@@ -133,37 +132,34 @@ def _with_marks(text: str) -> str:
 
 
 def _shown(markup: str) -> Iterator[str]:
-    """The text between the tags; every character is looked at once, whatever stands there."""
+    """The text between the tags; every character is looked at a few times, whatever stands there."""
     at, quotes, is_fresh, may_comment = 0, 0, True, True
-    while (start := markup.find("<", at)) >= 0:
+    for match in TAG.finditer(markup):
+        start = match.start()
+        if start < at:
+            continue  # within a comment, or a script
         if start > at:
             yield (words := markup[at:start])
             is_fresh = is_fresh and words.isspace()
-        if may_comment and markup.startswith("<!--", start):
-            stop = markup.find("-->", start + 4)
-            may_comment = stop >= 0
+        at = match.end()
+        name, more, comment = match.groups()
+        if comment:
             if may_comment:
-                at = stop + 3
-                continue
-        if not BEGIN.match(markup, start + 1):
-            yield "<"
-            at = start + 1
+                stop = markup.find("-->", at)
+                may_comment = stop >= 0
+                at = stop + 3 if may_comment else at
             continue
-        stop = _end_of_tag(markup, start)
-        if stop < 0:
-            at = start
-            break
-        match = TAG.match(markup, start + 1)
-        name = match[0].lower() if match else ""
-        at = stop + 1
-        if name.lstrip("/") in BLOCKS:
-            if name == "blockquote" and (quotes or QUOTING.search(markup, start, stop)):
+        name = (name or "").lower()
+        if more and more.count('"') % 2:
+            at = _end_of_tag(markup, at)
+        if name in BLOCKS:
+            if name == "blockquote" and (quotes or QUOTING.search(more)):
                 quotes += 1
                 yield "\n" + OPEN
             elif name == "/blockquote" and quotes:
                 quotes -= 1
                 yield CLOSE + "\n"
-            elif not is_fresh or name.startswith("/") or name == "br":
+            elif not is_fresh or name in ENDS:
                 yield "\n"
             is_fresh = True
         elif name in SKIPPED:
@@ -173,16 +169,13 @@ def _shown(markup: str) -> Iterator[str]:
     yield markup[at:]
 
 
-def _end_of_tag(markup: str, start: int) -> int:
-    """Where a tag ends, -1 without an end; a `>` within quotation marks does not end it."""
-    stop = markup.find(">", start)
-    if stop < 0 or markup.count('"', start, stop) % 2 == 0:
-        return stop
-    quote = markup.find('"', stop, start + LONGEST_TAG)
-    if quote < 0 or markup.find("<", stop, quote) >= 0:
-        return stop  # the quotation mark itself is the fault
-    further = markup.find(">", quote)
-    return stop if further < 0 else further
+def _end_of_tag(markup: str, at: int) -> int:
+    """The end of a tag whose first `>` stands between quotation marks."""
+    quote = markup.find('"', at, at + LONGEST_TAG)
+    if quote < 0 or markup.find("<", at, quote) >= 0:
+        return at  # the quotation mark itself is the fault
+    stop = markup.find(">", quote)
+    return at if stop < 0 else stop + 1
 
 
 def _after_content(markup: str, name: str, at: int) -> int:
