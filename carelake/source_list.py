@@ -25,6 +25,7 @@ from carelake.source_kinds.rest import RestSettings, check_rest
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 """Schedules by name, as Airflow has them."""
 
+
 class Attribute(Strict):
     """One source column kept beside ours and offered to the models."""
 

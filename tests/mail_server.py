@@ -146,9 +146,7 @@ def _dovecot(program: str, folder: Path) -> Iterator[Mailserver]:
          str(folder / "key.pem"), "-out", str(folder / "cert.pem")],
         check=True, capture_output=True,
     )  # fmt: skip
-    text = CONFIG.format(
-        folder=folder, user="nobody", group=group, plain=plain, tls=tls
-    )
+    text = CONFIG.format(folder=folder, user="nobody", group=group, plain=plain, tls=tls)
     (folder / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n", encoding="utf-8")
     (folder / "dovecot.conf").write_text(text, encoding="utf-8")
     (folder / "mail").mkdir()
@@ -176,7 +174,9 @@ def _wait(server: Mailserver) -> None:
         except Exception as error:
             if server.process.poll() is not None or time.monotonic() > end:
                 logs = [p.read_text(errors="replace") for p in server.folder.glob("*.log")]
-                raise RuntimeError(f"Dovecot does not answer: {error}\n{''.join(logs)[-2000:]}") from error
+                raise RuntimeError(
+                    f"Dovecot does not answer: {error}\n{''.join(logs)[-2000:]}"
+                ) from error
             time.sleep(0.1)
 
 

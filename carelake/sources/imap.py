@@ -15,8 +15,8 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 from pathlib import Path
+from typing import Any
 
 from carelake.errors import ConfigError
 from carelake.source_kinds.imap import ImapSettings
@@ -267,7 +267,7 @@ def _days(window: Window) -> str:
     return " ".join(parts)
 
 
-MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
 def _date(moment: dt.datetime) -> str:

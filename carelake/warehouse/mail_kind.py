@@ -8,7 +8,14 @@ from collections.abc import Mapping
 PERSON, AUTO_REPLY, BOUNCE, BULK = "person", "auto_reply", "bounce", "bulk"
 
 BULK_PRECEDENCE = {"bulk", "junk", "list"}
-LIST_HEADERS = ("list-id", "list-unsubscribe", "list-post", "list-help", "mailing-list", "feedback-id")
+LIST_HEADERS = (
+    "list-id",
+    "list-unsubscribe",
+    "list-post",
+    "list-help",
+    "mailing-list",
+    "feedback-id",
+)
 AUTO_HEADERS = ("x-autoreply", "x-autorespond", "x-autoreply-from", "x-mail-autoreply")
 DAEMON = re.compile(r"^(?:mailer-daemon|postmaster)@", re.IGNORECASE)
 UNDELIVERED = re.compile(

@@ -34,7 +34,8 @@ SEPARATOR = re.compile(
     re.IGNORECASE,
 )
 SENDER = re.compile(
-    r"[\s*]*(?:From|Von|De|Da|Van|Från|Fra|Od|От|发件人|寄件者|寄件人|差出人|보낸 사람)[\s*]*[:：]", re.IGNORECASE
+    r"[\s*]*(?:From|Von|De|Da|Van|Från|Fra|Od|От|发件人|寄件者|寄件人|差出人|보낸 사람)[\s*]*[:：]",
+    re.IGNORECASE,
 )
 FIELD = re.compile(
     r"[\s*]*(Sent|Date|To|Cc|Subject|Gesendet|Datum|An|Betreff|Envoyé|À|Objet|Enviado|Fecha|Para|Asunto|"
@@ -156,7 +157,9 @@ def _move_introduction(new: list[str], quoted: list[str]) -> None:
 
 def _move_ruler(new: list[str], quoted: list[str]) -> None:
     """A line drawn above the headers of an earlier mail belongs to it."""
-    above = next((i for i in range(len(new) - 1, max(-1, len(new) - 3), -1) if new[i].strip()), None)
+    above = next(
+        (i for i in range(len(new) - 1, max(-1, len(new) - 3), -1) if new[i].strip()), None
+    )
     if above is not None and RULER.match(new[above]):
         quoted.append(new[above])
         del new[above:]

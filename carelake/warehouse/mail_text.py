@@ -20,11 +20,50 @@ GUESSED = 20_000
 HIGH = bytes(range(128, 256))
 SKIPPED = {"script", "style", "title"}
 """Tags whose content is not shown."""
-_BLOCKS = "p div li tr table ul ol dl dt dd pre blockquote h1 h2 h3 h4 h5 h6 hr body section".split()
+_BLOCKS = [
+    "p",
+    "div",
+    "li",
+    "tr",
+    "table",
+    "ul",
+    "ol",
+    "dl",
+    "dt",
+    "dd",
+    "pre",
+    "blockquote",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "body",
+    "section",
+]
 ENDS = frozenset(["br", *(f"/{name}" for name in _BLOCKS)])
 BLOCKS = frozenset([*_BLOCKS, *ENDS])
 """Tags that begin or end a line."""
-INLINE = frozenset("b /b i /i u /u em /em strong /strong span /span font /font".split())
+INLINE = frozenset(
+    [
+        "b",
+        "/b",
+        "i",
+        "/i",
+        "u",
+        "/u",
+        "em",
+        "/em",
+        "strong",
+        "/strong",
+        "span",
+        "/span",
+        "font",
+        "/font",
+    ]
+)
 """Tags that may stand in the middle of a word."""
 TAG = re.compile(r"<(?:(/?[A-Za-z][^\s<>/]*)([^<>]*)>|(!--)|[!?][^<>]*>)")
 """A tag with its name and what follows it, or the beginning of a comment."""

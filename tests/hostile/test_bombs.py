@@ -16,10 +16,10 @@ from carelake.settings import Context, Settings
 from carelake.source_list import SourceList
 from carelake.sources.extract import extract_source
 from carelake.warehouse.emails import parse_message
-from carelake.warehouse.mail_files import MAX_MESSAGE_BYTES, read_mbox
 from carelake.warehouse.excel import read_excel
 from carelake.warehouse.incoming import UnreadableFile
 from carelake.warehouse.load import load
+from carelake.warehouse.mail_files import MAX_MESSAGE_BYTES, read_mbox
 from tests.hostile.bench import bounded
 from tests.hostile.workbooks import LINKS, MAIN, text_cell, with_part, workbook
 

@@ -63,7 +63,7 @@ def a_source(**imap: Any) -> Source:
     )  # fmt: skip
 
 
-def extract(source: Source, landing: Path, window: Window = Window()) -> ExtractResult:  # noqa: B008
+def extract(source: Source, landing: Path, window: Window = Window()) -> ExtractResult:
     return extract_imap(source, landing, landing, window, sleep=lambda seconds: None)
 
 
@@ -78,7 +78,6 @@ def landed(landing: Path) -> list[tuple[str, bytes]]:
                     assert content is not None
                     found.append((member.name, content.read()))
     return found
-
 
 
 def test_thousands_of_mails_land_once_byte_for_byte_in_few_files_and_stay_unread(
@@ -227,7 +226,9 @@ def test_refusals_end_at_once_name_connection_and_mend_and_no_secret(
     monkeypatch.setenv("AIRFLOW_CONN_MAIL", server.connection())
     missing = extract(a_source(folders=["INBOX", "Suport"]), tmp_path)
     assert missing.outcome == "failed" and missing.n_files == 2, "the other folder is read"
-    assert "no folder 'Suport'; correct imap.folders, there are Archive, Gesendet" in missing.message
+    assert (
+        "no folder 'Suport'; correct imap.folders, there are Archive, Gesendet" in missing.message
+    )
     monkeypatch.setenv("AIRFLOW_CONN_MAIL", server.connection(1))
     assert "cannot be reached (3 tries)" in extract(a_source(), tmp_path).message
     monkeypatch.delenv("AIRFLOW_CONN_MAIL")
@@ -243,7 +244,9 @@ def test_tls_is_checked_and_a_trusted_certificate_is_enough(
     server.put(mails(2))
     port = server.tls if security == "tls" else server.plain
     monkeypatch.setenv("AIRFLOW_CONN_MAIL", server.connection(port))
-    assert "its certificate is not trusted" in extract(a_source(security=security), tmp_path).message
+    assert (
+        "its certificate is not trusted" in extract(a_source(security=security), tmp_path).message
+    )
     monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
     assert extract(a_source(security=security), tmp_path).n_files == 2
     monkeypatch.setenv("AIRFLOW_CONN_MAIL", server.connection(server.plain))
@@ -332,16 +335,16 @@ def test_a_mailbox_is_read_into_the_marts_by_the_yaml_of_the_page_alone(
     with server.client() as client:
         client.move(client.search("ALL")[:5], "Gesendet")
     carelake("run", env=company, timeout=600)
-    account = rows("select sum(n_physical) as seen, sum(n_staged) as staged from source_runs", company)
+    account = rows(
+        "select sum(n_physical) as seen, sum(n_staged) as staged from source_runs", company
+    )
     assert account == [{"seen": 26, "staged": 21}]
     count = rows("select count(*) as n from fct_communications", company)
     assert count == [{"n": 21}], "moved mails are told by their id"
 
 
 @pytest.mark.slow
-def test_a_killed_extract_loses_and_doubles_nothing(
-    server: Mailserver, tmp_path: Path
-) -> None:
+def test_a_killed_extract_loses_and_doubles_nothing(server: Mailserver, tmp_path: Path) -> None:
     sent = mails(MANY, size=400)
     server.put(sent)
     code = (
