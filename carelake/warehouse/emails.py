@@ -102,7 +102,7 @@ def _parsed(raw: bytes, depth: int = 0) -> Message:
     message = Message(POLICY)
     for line in lines:
         text = line.decode("ascii", "surrogateescape")
-        message.set_raw(*POLICY.header_source_parse([text]))  # type: ignore[attr-defined]
+        message.set_raw(*POLICY.header_source_parse([text]))
     form = message.get_content_maintype()
     body = raw[raw.index(b"\n", min(ends) + 1) + 1 :]
     if form == "multipart":

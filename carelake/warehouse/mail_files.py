@@ -268,7 +268,7 @@ def _members(path: Path, lo: int, hi: int | None) -> Iterator[tarfile.TarInfo]:
             file.seek(lo)
             with tarfile.open(fileobj=file, mode="r:", errorlevel=2) as tar:
                 while (member := tar.next()) is not None and (hi is None or member.offset < hi):
-                    tar.members = []  # it keeps what it has read
+                    tar.members = []  # type: ignore[attr-defined]  # it keeps what it has read
                     yield member
     except (tarfile.TarError, OSError) as error:
         raise UnreadableFile(f"cannot be read to its end: {error}") from error

@@ -17,6 +17,7 @@ WIDER = {
 """What mail programs write under a charset's name: its larger relative, which reads both."""
 GUESSED = 20_000
 """Bytes that are enough to guess a charset by; guessing takes its time."""
+SHORTEST_GUESS = 20
 HIGH = bytes(range(128, 256))
 SKIPPED = {"script", "style", "title"}
 """Tags whose content is not shown."""
@@ -106,10 +107,7 @@ def _utf8_or(raw: bytes, name: str) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        # a text of mostly 8-bit letters is no western one
-        if _share_of_high_bytes(raw) > 0.3:
-            return _guessed(raw)
-        return raw.decode(name)
+        return _guessed(raw)
 
 
 def _share_of_high_bytes(raw: bytes) -> float:
@@ -118,7 +116,8 @@ def _share_of_high_bytes(raw: bytes) -> float:
 
 
 def _guessed(raw: bytes) -> str:
-    if _share_of_high_bytes(raw) > 0.1:
+    # a text of many 8-bit letters is no western one; of a short one nobody can tell
+    if len(raw) >= SHORTEST_GUESS and _share_of_high_bytes(raw) > 0.3:
         from charset_normalizer import from_bytes
 
         best = from_bytes(raw[:GUESSED], steps=3).best()
