@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from imapclient import IMAPClient
-from imapclient.exceptions import (
+from imapclient import IMAPClient  # type: ignore[import-untyped]
+from imapclient.exceptions import (  # type: ignore[import-untyped]
     CapabilityError,
     IMAPClientAbortError,
     IMAPClientError,

@@ -39,7 +39,10 @@ final as (
             '; ',
             {{ missing('message_id') }},
             nullif(unread, ''),
-            case when sent_at is null and body_text is null and subject is null and attachments is null then 'the row has no content' end
+            case
+                when coalesce(sent_at::varchar, body_text, subject, attachments::varchar) is null
+                    then 'the row has no content'
+            end
         ), '') as reason,
     from typed
 )
