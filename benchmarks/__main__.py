@@ -5,6 +5,7 @@ Examples:
     python -m benchmarks --only loading         one part; the other figures stay as they were
     python -m benchmarks --only stores          PostgreSQL and MariaDB of Debian's packages
     python -m benchmarks --large 2000000        smaller, for a look
+    python -m benchmarks --only emails --mails DIR      besides, with real mails: .eml files
     python -m benchmarks --only airflow         what Airflow adds to its steps, a few minutes
     python -m benchmarks --only arrival --minutes 30 --every 5
     python -m benchmarks --only arrival --minutes 60 --every 1      the soak
@@ -18,15 +19,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import airflow_runs, arrival, building, loading, stores, watching
+from benchmarks import airflow_runs, arrival, building, emails, loading, stores, watching
 from benchmarks.measure import Result
 from benchmarks.page import with_figures
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-PARTS = ("loading", "building", "memory", "stores", "airflow", "arrival", "soak")
+PARTS = ("loading", "emails", "building", "memory", "stores", "airflow", "arrival", "soak")
 LIVE = ("stores", "airflow", "arrival")
-"""Parts that start servers; only when they are named."""
+"""Parts that start servers, or take as long as they are told; only when they are named."""
 SOAK_MINUTES = 30
 """An arrival test this long on a 1-minute schedule is a soak, with figures of its own."""
 
@@ -46,6 +47,7 @@ def main() -> int:
     parser.add_argument("--memory", type=int, default=28_600_000, help="records for memory")
     parser.add_argument("--table", type=int, default=5_000_000, help="rows of a database's table")
     parser.add_argument("--tries", type=int, default=2, help="the best of so many loads counts")
+    parser.add_argument("--mails", type=Path, help="a folder of real mails for the part emails")
     parser.add_argument("--minutes", type=float, default=30, help="how long files arrive")
     parser.add_argument("--every", type=int, default=5, help="minutes between a source's runs")
     parser.add_argument("--scratch", type=Path, help="a folder with room for 40 GB")
@@ -58,6 +60,8 @@ def main() -> int:
         for part in parts:
             if part == "loading":
                 _keep(part, loading.measure(scratch, given.load, given.tries))
+            elif part == "emails":
+                _keep(part, emails.measure(scratch, 10_000, given.tries, given.mails))
             elif part == "building":
                 _keep(part, building.measure(scratch, given.small, given.large))
             elif part == "memory":

@@ -217,6 +217,49 @@ def bare_scan(scratch: str, kind: str) -> dict[str, Any]:
     return {"seconds": seconds, "rows": rows}
 
 
+def mails_ours(root: str, folder: str) -> dict[str, Any]:
+    """A folder of mails into raw: extract, then load, in a new home."""
+    from benchmarks.measure import open_home
+    from carelake.settings import Context
+    from carelake.source_list import Source, SourceList
+    from carelake.sources.extract import extract_source
+    from carelake.warehouse.load import load
+    from carelake.warehouse.setup import initialise
+
+    shutil.rmtree(root, ignore_errors=True)
+    source = Source.model_validate({"name": "mails", "kind": "eml", "path": f"{folder}/*.eml"})
+    (Path(root).parent / "sources.yml").write_text("sources: []\n", encoding="utf-8")
+    whole = open_home(Path(root), Path(root).parent)
+    sources = SourceList(sources=[source], path=whole.sources.path)
+    ctx = Context(whole.home, whole.settings, sources, "bench")
+    initialise(ctx)
+    began = time.perf_counter()
+    extract_source(source, ctx.config_dir, ctx.home.landing)
+    extracted = time.perf_counter() - began
+    (batch,) = load(ctx)
+    seconds = time.perf_counter() - began
+    shutil.rmtree(root)
+    return {"seconds": seconds, "extract": extracted, "rows": batch.n_raw}
+
+
+def mails_peer(folder: str) -> dict[str, Any]:
+    """The same mails by the standard library's parser: one core, and nothing is kept."""
+    import email
+    import email.policy
+
+    began = time.perf_counter()
+    faults = 0
+    for path in sorted(Path(folder).glob("*.eml")):
+        try:
+            mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+            body = mail.get_body(("plain", "html"))
+            if body is not None:
+                body.get_content()
+        except Exception:
+            faults += 1
+    return {"seconds": time.perf_counter() - began, "faults": faults}
+
+
 def main() -> None:
     """`python benchmarks/sides.py NAME ARGUMENTS...`."""
     found = globals()[sys.argv[1]](*sys.argv[2:])

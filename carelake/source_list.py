@@ -5,7 +5,6 @@ Both extract and load read this file, so it stands above both. Importing it is c
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from carelake.encodings import is_encoding
 from carelake.entities import ENTITIES, PROMOTABLE, TIME_COLUMNS, Entity
 from carelake.errors import ConfigError
 from carelake.setting_groups.base import Strict, TimeZone
@@ -20,25 +20,13 @@ from carelake.setting_groups.freshness import Freshness
 from carelake.settings import Channel, Home, explain, read_yaml
 from carelake.source_kinds import GROUPS, KINDS, Kind, KindRule
 from carelake.source_kinds.database import DatabaseSettings, check_database
+from carelake.source_kinds.imap import ImapSettings, check_imap
 from carelake.source_kinds.mongodb import MongoSettings, check_mongodb
 from carelake.source_kinds.remote import check_address, is_remote
 from carelake.source_kinds.rest import RestSettings, check_rest
 
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 """Schedules by name, as Airflow has them."""
-
-NO_ENCODINGS = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "mbcs"}
-"""Codecs that read text, but are not what a file is written in."""
-
-
-def is_encoding(name: str) -> bool:
-    """Whether a file or a mail can be written in it."""
-    try:
-        found = codecs.lookup(name)
-    except (LookupError, ValueError):
-        return False
-    # codecs that unpack or rewrite bytes are listed beside those of texts
-    return bool(found._is_text_encoding) and found.name not in NO_ENCODINGS
 
 
 class Attribute(Strict):
@@ -57,6 +45,7 @@ class Source(Strict):
         default=None, description="Airflow connection with address and secrets"
     )
     rest: RestSettings | None = Field(default=None, description="kind rest: how it is asked")
+    imap: ImapSettings | None = Field(default=None, description="kind imap: how it is read")
     database: DatabaseSettings | None = Field(
         default=None, description="kinds postgres, mysql: what is read of it"
     )
@@ -198,8 +187,10 @@ class Source(Strict):
     @model_validator(mode="before")
     @classmethod
     def _landed_format(cls, content: Any) -> Any:
-        """Fill in the format where the kind decides it."""
+        """Fill in the format where the kind decides it, and a block that may be left out."""
         rule = KINDS.get(str(content.get("kind"))) if isinstance(content, dict) else None
+        if rule is not None and rule.group == "imap" and content.get("imap") is None:
+            return {**content, "imap": {}}  # a connection alone says enough
         if rule is None or rule.format is None:
             return content
         if content.get("format") not in (None, rule.format):
@@ -263,6 +254,8 @@ class Source(Strict):
             )
         if self.rest is not None:
             check_rest(self.rest, self.connection)
+        if self.imap is not None:
+            check_imap(self.connection)
         if self.database is not None:
             check_database(self.database, self.connection, self.mode)
         if self.mongodb is not None:
@@ -291,6 +284,8 @@ class Source(Strict):
     @property
     def where(self) -> str:
         """What is read, as people name it."""
+        if self.imap is not None:
+            return f"{self.connection}: {', '.join(self.imap.folders)}"
         if self.database is not None:
             return f"{self.connection}/{self.database.table or 'query'}"
         if self.mongodb is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["files", "mbox", "rest", "postgres", "mysql", "mongodb"]
+Kind = Literal[
+    "files", "mbox", "maildir", "eml", "imap", "rest", "postgres", "mysql", "mongodb"
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class KindRule:
         has_path: whether it reads `path`.
         format: what it lands, where the kind decides that.
         native: the raw table of kinds whose columns need no mapping.
+        lands: the form of what such a kind lands: `mbox`, or `tar` for one of single mails.
         channel: of what it brings, where the kind decides that.
     """
 
@@ -28,6 +31,7 @@ class KindRule:
     has_path: bool = False
     format: str | None = None
     native: str | None = None
+    lands: str = ""
     channel: str | None = None
 
 
@@ -36,10 +40,11 @@ def _database(reads: str) -> KindRule:
     return KindRule(reads, needs, group="database", format="parquet")
 
 
-def _mail(reads: str, required: str, group: str | None = None) -> KindRule:
+def _mail(reads: str, required: str, lands: str, group: str | None = None) -> KindRule:
     return KindRule(
-        reads, required, group, has_path=group is None, native="email_messages", channel="email"
-    )
+        reads, required, group, has_path=group is None, native="email_messages", lands=lands,
+        channel="email",
+    )  # fmt: skip
 
 
 KINDS: dict[str, KindRule] = {
@@ -47,7 +52,10 @@ KINDS: dict[str, KindRule] = {
         "CSV, JSON, Parquet, Excel in a folder, on S3, SFTP or the web",
         "path, format, entity, columns", has_path=True,
     ),
-    "mbox": _mail("mailbox files", "path"),
+    "mbox": _mail("mailbox files", "path", "mbox"),
+    "maildir": _mail("mailboxes that are a folder with new/ and cur/", "path", "tar"),
+    "eml": _mail("mails that are a file each", "path", "tar"),
+    "imap": _mail("a mailbox on a mail server", "connection", "tar", group="imap"),
     "rest": KindRule(
         "a web service that answers in JSON", "rest.url or connection, entity, columns",
         group="rest", format="json",

@@ -15,6 +15,9 @@ from carelake.window import EVERYTHING, Window
 MODULES: dict[Kind, str] = {
     "files": "files",
     "mbox": "files",
+    "maildir": "mail_files",
+    "eml": "mail_files",
+    "imap": "imap",
     "rest": "rest",
     "postgres": "database",
     "mysql": "database",

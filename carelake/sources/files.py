@@ -52,7 +52,7 @@ def extract(
         found = _as_known(find_files(source, base), cursor.get("files", {}))
         if not found:
             return _nothing_found(source, base, before)
-        root = _folder(source, base).resolve()
+        root = base_folder(source, base).resolve()
         refused = {path: fault for _, path in found if (fault := _fault(path, root)) is not None}
         readable = [(name, path) for name, path in found if path not in refused]
         result = ExtractResult(source.name, "nothing_new")
@@ -81,18 +81,32 @@ def find_files(source: Source, base: Path) -> list[tuple[str, Path]]:
     A name is relative to `base`; that of a file elsewhere to the folder the glob begins in, so that
     names, and the ids made of them, do not depend on where that folder lies.
     """
-    root = Path(source.path).anchor
-    pattern = str(Path(source.path).relative_to(root)) if root else source.path
-    found = (Path(root) if root else base).glob(pattern)
-    folder = _folder(source, base)
-    start = folder if root and not folder.is_relative_to(base) else base
+    start = _start(source, base)
     named: dict[str, Path] = {}
-    for path in sorted(path for path in found if path.is_file()):
+    for path in [path for path in find_paths(source, base) if path.is_file()]:
         name = _name(path, start)
         while name in named:
             name += "~"
         named[name] = path
     return sorted(named.items())
+
+
+def find_paths(source: Source, base: Path) -> list[Path]:
+    """Files and folders that a source's path names."""
+    root = Path(source.path).anchor
+    pattern = str(Path(source.path).relative_to(root)) if root else source.path
+    # by parts, as paths compare: a folder's files stand together
+    return sorted((Path(root) if root else base).glob(pattern), key=lambda path: path.parts)
+
+
+def file_name(path: Path, source: Source, base: Path) -> str:
+    """What a file is called in manifests, as `find_files` names it."""
+    return _name(path, _start(source, base))
+
+
+def _start(source: Source, base: Path) -> Path:
+    folder = base_folder(source, base)
+    return folder if Path(source.path).anchor and not folder.is_relative_to(base) else base
 
 
 def _as_known(found: list[tuple[str, Path]], seen: Collection[str]) -> list[tuple[str, Path]]:
@@ -109,7 +123,7 @@ def _name(path: Path, start: Path) -> str:
     )
 
 
-def _folder(source: Source, base: Path) -> Path:
+def base_folder(source: Source, base: Path) -> Path:
     """The folder a source lives in: its path up to the first part with a wildcard."""
     folder = base
     for part in Path(source.path).parts[:-1]:
@@ -121,15 +135,22 @@ def _folder(source: Source, base: Path) -> Path:
 
 def _fault(path: Path, root: Path) -> str | None:
     """Why a file is not taken, None when it is."""
-    if not path.resolve().is_relative_to(root):
-        # whoever may drop a file there must not get at what else this user can read
-        return f"is a link out of {root}; copy the file, or name its own place in `path`"
+    if fault := link_fault(path, root):
+        return fault
     try:
         with path.open("rb") as file:
             file.read(1)
     except OSError:
         return "cannot be read; check its rights"
     return None
+
+
+def link_fault(path: Path, root: Path) -> str | None:
+    """Why a link is not followed, None when it is."""
+    if path.resolve().is_relative_to(root):
+        return None
+    # whoever may drop a file there must not get at what else this user can read
+    return f"is a link out of {root}; copy the file, or name its own place in `path`"
 
 
 def _nothing_found(source: Source, base: Path, before: list[Manifest]) -> ExtractResult:

@@ -39,7 +39,20 @@ def _readings(con: DuckDBPyConnection) -> None:
         con.execute(f"alter table ops.ledger add column if not exists {column}")
 
 
-MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (_expired_rows, _readings)
+def _parts_of_mails(con: DuckDBPyConnection) -> None:
+    """3: a mail's new text, quoted text and signature are apart, and its kind is known.
+
+    What is there keeps its whole text until its batch is replayed.
+    """
+    for column in ("quoted_text", "signature_text", "mail_kind", "list_id"):
+        con.execute(f"alter table raw.email_messages add column if not exists {column} varchar")
+
+
+MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
+    _expired_rows,
+    _readings,
+    _parts_of_mails,
+)
 """The first brings a home from number 0 to number 1, and so on."""
 CURRENT = len(MIGRATIONS)
 """The number of the homes this Carelake makes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import duckdb
@@ -17,7 +18,6 @@ from carelake.warehouse.csv_repair import (
     repair,
     shifts,
 )
-from carelake.warehouse.emails import read_mbox
 from carelake.warehouse.excel import read_excel
 from carelake.warehouse.incoming import (
     Incoming,
@@ -26,9 +26,13 @@ from carelake.warehouse.incoming import (
     unique_names,
 )
 from carelake.warehouse.json_reader import JsonReader
+from carelake.warehouse.mail_files import Parsed, read_mbox, read_tar
 from carelake.warehouse.packed import require_sound, to_utf8
+from carelake.warehouse.schema import EMAIL_COLUMNS
 from carelake.warehouse.staging import Staging, buffer_size
 
+PARSERS = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+"""Processes that may parse one mail file."""
 UTF8 = {"utf-8", "utf8", "utf-8-sig", "ascii", "us-ascii"}
 
 
@@ -72,8 +76,8 @@ class Reader:
         self.staging.begin_file()
         limit = self.source.max_expanded
         require_sound(path, limit)
-        if self.source.kind == "mbox":
-            return self._mbox(path)
+        if self.source.rule.native:
+            return self._mails(path)
         readers = {
             "csv": self._careful_csv if careful else self._csv,
             "jsonl": self.json.careful_lines if careful else self.json.lines,
@@ -193,11 +197,18 @@ class Reader:
         self.staging.keep(self.staging.records, table)
         return Incoming(self.staging.records, _places(names), "__row", rejects)
 
-    def _mbox(self, path: Path) -> Incoming:
-        table, rejects = read_mbox(path, self.source.max_line_bytes)
-        self.staging.keep(self.staging.records, table)
-        columns = {name: ident(name) for name in table.column_names if name != "__row"}
-        return Incoming(self.staging.records, columns, "__row", rejects)
+    def _mails(self, path: Path) -> Incoming:
+        read = {"mbox": read_mbox, "tar": read_tar}[self.source.rule.lands]
+        parsed = read(path, self.source.max_line_bytes, PARSERS)
+        self.staging.keep(self.staging.records, mail_table(parsed))
+        columns = {name: ident(name) for name in EMAIL_COLUMNS}
+        return Incoming(self.staging.records, columns, "__row", parsed.rejects)
+
+
+def mail_table(parsed: Parsed) -> pa.Table:
+    """Parsed mails as they are staged."""
+    schema = pa.schema([("__row", pa.int64()), *((name, pa.string()) for name in EMAIL_COLUMNS)])
+    return pa.Table.from_pylist(parsed.rows, schema=schema)
 
 
 def _text(name: str, kind: str) -> str:

@@ -17,6 +17,7 @@ DERIVED = ("staging", "intermediate", "features", "marts")
 EMAIL_COLUMNS = (
     "message_id", "in_reply_to", "references_ids", "from_address", "from_name", "to_addresses",
     "subject", "sent_at", "body_text", "language", "is_auto_reply", "attachments",
+    "quoted_text", "signature_text", "mail_kind", "list_id",
 )  # fmt: skip
 
 RECORDED = """

@@ -22,7 +22,7 @@ from carelake.alerts import Alert, body, send, worth_telling
 from carelake.errors import ConfigError, RunFailed
 from carelake.setting_groups.alerts import Alerts
 from carelake.settings import Home, Settings
-from tests.mail_server import PASSWORD, Mailbox, mail_server
+from tests.smtp_server import PASSWORD, Mailbox, smtp_server
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH")  # where a test has no TLS
 ALERT = Alert(
@@ -67,7 +67,7 @@ def serving(server: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def mail() -> Iterator[Mailbox]:
-    with mail_server() as box:
+    with smtp_server() as box:
         yield box
 
 
@@ -125,7 +125,7 @@ def test_the_password_travels_by_tls_only_and_to_a_server_that_is_trusted(
     security: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAIL_PASSWORD", PASSWORD)
-    with mail_server(security) as box:
+    with smtp_server(security) as box:
         settings = Alerts.model_validate({"mail": by_mail(box, security)})
         said: list[str] = []
         assert send(ALERT, settings, said.append) == 0

@@ -15,10 +15,11 @@ from carelake.errors import ConfigError
 from carelake.settings import Context, Settings
 from carelake.source_list import SourceList
 from carelake.sources.extract import extract_source
-from carelake.warehouse.emails import MAX_MESSAGE_BYTES, parse_message, read_mbox
+from carelake.warehouse.emails import parse_message
 from carelake.warehouse.excel import read_excel
 from carelake.warehouse.incoming import UnreadableFile
 from carelake.warehouse.load import load
+from carelake.warehouse.mail_files import MAX_MESSAGE_BYTES, read_mbox
 from tests.hostile.bench import bounded
 from tests.hostile.workbooks import LINKS, MAIN, text_cell, with_part, workbook
 
@@ -272,6 +273,18 @@ HTML = b"From: a@b.c\nContent-Type: text/html\n\n"
 MAILS = {
     "open brackets": HTML + b"<" * N,
     "open tags": HTML + b"<a " * N,
+    "open comments": HTML + b"<!--" * N,
+    "open quotation marks": HTML + b'<a "' * N + b">",
+    "signs": HTML + b"< " * N,
+    "quotations": HTML + b"<blockquote type=cite>x" * (N // 20),
+    "quoted lines": b"From: a@b.c\n\n" + b"On x:\n> y\n" * (N // 10),
+    "introductions": b"From: a@b.c\n\n" + b"On 10:10 wrote:\n" * (N // 10),
+    "headers in the text": b"From: a@b.c\n\n" + b"From: x\n" * (N // 5),
+    "dashes": b"From: a@b.c\n\n" + b"-" * N,
+    "one long line": b"From: a@b.c\n\n" + b"On a " * N + b"wrote:",
+    "blank lines": b"From: a@b.c\n\n" + b"\n" * N + b"x",
+    "8-bit letters of no charset": b"From: a@b.c\n\n" + bytes(range(128, 256)) * (N // 128),
+    "8-bit header": b"From: a@b.c\nX: " + b"\xe9" * N + b"\n\nbody",
     "open line breaks": HTML + b"<br" * N,
     "scripts": HTML + b"<script>" * N,
     "styles": HTML + b"<style>x</style" * N,
@@ -327,5 +340,5 @@ def test_parts_nested_without_end_cost_their_message(tmp_path: Path) -> None:
     path = tmp_path / "in.mbox"
     path.write_bytes(b"From x\nFrom: a@b.c\n" + nested + b"\nFrom x\nFrom: d@e.f\n\nbody\n")
     with bounded(20):
-        table, rejects = read_mbox(path)
-    assert table.column("from_address").to_pylist() == ["d@e.f"] and len(rejects) == 1
+        parsed = read_mbox(path)
+    assert [row["from_address"] for row in parsed.rows] == ["d@e.f"] and len(parsed.rejects) == 1

@@ -29,6 +29,8 @@ placed as not materialized (
         coalesce(
             messages.conversation_id, threads.conversation_id, 'thread:' || messages.message_id
         ) as effective_conversation_id,
+        case when messages.conversation_id is not null then 'conversation_id' else threads.evidence end
+            as thread_evidence,
         identities.customer_key,
         identities.contact_point_key,
         agents.agent_key,
@@ -47,7 +49,7 @@ numbered as not materialized (
         hash(entity, source_name, message_id) as message_hash,
         hash(
             row_hash, entity, source_name, message_id, conversation_source, effective_conversation_id, customer_key,
-            contact_point_key, agent_key, channel, direction
+            contact_point_key, agent_key, channel, direction, is_auto_reply, thread_evidence
         ) as row_version,
     from placed
 ),
@@ -71,6 +73,7 @@ described as (
         numbered.message_id,
         numbered.conversation_source,
         numbered.effective_conversation_id as conversation_id,
+        numbered.thread_evidence,
         numbered.channel,
         numbered.direction,
         numbered.is_auto_reply,

@@ -57,7 +57,7 @@ communications as (
         communication_id as message_id,
         conversation_id,
         in_reply_to,
-        null::varchar as first_reference,
+        null::varchar[] as message_references,
         customer_id,
         coalesce(email, other_email) as email,
         coalesce(phone, case when effective_channel = 'phone' and other_email is null then other_address end) as phone,
@@ -98,6 +98,12 @@ mails as (
             or list_contains(own.emails, mails.from_address),
             false
         ) as is_ours,
+        coalesce(
+            list_bool_or(
+                list_transform(own.domains, lambda d: mails.list_id = d or ends_with(mails.list_id, '.' || d))
+            ),
+            false
+        ) as is_our_list,
         own.domains,
         own.emails,
     from {{ ref('stg_email_messages') }} as mails
@@ -111,7 +117,9 @@ email_messages as (
         message_id,
         null::varchar as conversation_id,
         in_reply_to,
-        nullif(trim(split_part(trim(references_ids), ' ', 1), '<> '), '') as first_reference,
+        list_filter(
+            list_transform(string_split(trim(references_ids), ' '), lambda r: trim(r, '<> ')), lambda r: r <> ''
+        ) as message_references,
         null::varchar as customer_id,
         case
             when not is_ours then from_address
@@ -127,7 +135,8 @@ email_messages as (
         case when is_ours then from_address end as agent,
         'email' as channel,
         case when is_ours then 'outbound' else 'inbound' end as direction,
-        is_auto_reply,
+        -- our own list (a shared mailbox that is a group, say) marks all that customers write to it as bulk
+        is_auto_reply and not (mail_kind is not distinct from 'bulk' and is_our_list) as is_auto_reply,
         null::varchar as status,
         null::varchar as category,
         language,

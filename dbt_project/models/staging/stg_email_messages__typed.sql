@@ -16,6 +16,10 @@ typed as (
         {{ as_text('subject') }} as subject,
         {{ as_text('body_text') }} as body_text,
         attachments,
+        {{ as_text('quoted_text') }} as quoted_text,
+        {{ as_text('signature_text') }} as signature_text,
+        lower({{ as_text('mail_kind') }}) as mail_kind,
+        lower({{ as_text('list_id') }}) as list_id,
         coalesce({{ as_flag('is_auto_reply') }}, false) as is_auto_reply,
         {{ as_time('sent_at') }} as sent_at,
         null::timestamptz as updated_at,
@@ -35,7 +39,10 @@ final as (
             '; ',
             {{ missing('message_id') }},
             nullif(unread, ''),
-            case when sent_at is null and body_text is null and subject is null then 'the row has no content' end
+            case
+                when coalesce(sent_at::varchar, body_text, subject, attachments::varchar) is null
+                    then 'the row has no content'
+            end
         ), '') as reason,
     from typed
 )

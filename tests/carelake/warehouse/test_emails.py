@@ -33,7 +33,7 @@ def test_html_becomes_its_text_without_the_holes_of_its_layout() -> None:
     cells = "<tr><td>&nbsp;</td></tr>\n" * 40
     body = f"<style>p {{}}</style><table>{cells}<tr><td>My <b>order</b>\n is late</td></tr></table>"
     text = parsed("Content-Type: text/html", f"<p>Hello</p>{body}<p>Anna</p>")["body_text"]
-    assert text == "Hello\n\nMy order\nis late\nAnna"
+    assert text == "Hello\n\nMy order\nis late\n\nAnna"
 
 
 def test_attachments_are_told_by_name_type_size_and_hash_and_are_no_text() -> None:
