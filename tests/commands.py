@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 
 def carelake(
@@ -33,3 +35,14 @@ def rows(query: str, env: Mapping[str, str]) -> list[dict[str, Any]]:
         carelake("sql", query, "--format", "json", env=env).stdout
     )
     return found
+
+
+def holding(folder: Path, secret: str) -> list[Path]:
+    """Files below a folder that hold a secret, as it is or as JSON, an address or SQL would write it."""
+    forms = {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), secret.replace("'", "''")}
+    wanted = {form.encode() for form in forms}
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and any(form in path.read_bytes() for form in wanted)
+    ]

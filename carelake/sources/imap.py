@@ -23,6 +23,7 @@ from carelake.source_kinds.imap import ImapSettings
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult, Place, begin_extract, write_batch
 from carelake.sources.connections import find_connection
+from carelake.sources.counting import Counted
 from carelake.sources.imap_client import FOLDER, LOGIN, TRUST, Listed, MailServer
 from carelake.sources.mail_pack import MailPack
 from carelake.sources.patience import Passing, Refused
@@ -69,6 +70,26 @@ def extract(
         finally:
             server.close()
         return reading.result()
+
+
+def count(source: Source, base: Path) -> Counted | None:
+    """How many mails the folder holds, drafts left out.
+
+    None with several folders: a mail may lie in two of them, and counts once with us.
+
+    Raises:
+        Passing, Refused: the server does not answer.
+        ConfigError: the connection is missing or lacks something.
+    """
+    settings = source.imap or ImapSettings()
+    server = MailServer(settings, find_connection(source.connection or ""))
+    try:
+        folders = [folder for name in settings.folders for folder in server.matching(name)]
+        if len(folders) != 1:
+            return None
+        return Counted(len(server.search(folders[0], "ALL")), f"mails in {folders[0]}")
+    finally:
+        server.close()
 
 
 @dataclass

@@ -20,9 +20,11 @@ import pytest
 from carelake.landing import manifests
 from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult
+from carelake.sources.counting import Counted
+from carelake.sources.imap import count
 from carelake.sources.imap import extract as extract_imap
 from carelake.window import Window
-from tests.commands import carelake, rows
+from tests.commands import carelake, holding, rows
 from tests.mail_server import PASSWORD, CuttingProxy, Mailserver, dovecot
 
 MANY = 3_000
@@ -270,6 +272,15 @@ def test_no_password_is_logged_at_any_level(
     assert PASSWORD not in caplog.text and "AUTHENTICATE" not in caplog.text
 
 
+def test_the_mails_of_one_folder_are_counted_without_drafts(
+    server: Mailserver, tmp_path: Path
+) -> None:
+    server.put(mails(7))
+    server.put(mails(1, first=7), flags=(b"\\Draft",))
+    assert count(a_source(), tmp_path) == Counted(7, "mails in INBOX")
+    assert count(a_source(folders=["INBOX", "Archive"]), tmp_path) is None
+
+
 def test_a_probe_reads_a_few(server: Mailserver, tmp_path: Path) -> None:
     server.put(mails(50))
     assert extract_imap(a_source(), tmp_path, tmp_path, is_probe=True).n_files == 5
@@ -341,6 +352,7 @@ def test_a_mailbox_is_read_into_the_marts_by_the_yaml_of_the_page_alone(
     assert account == [{"seen": 26, "staged": 21}]
     count = rows("select count(*) as n from fct_communications", company)
     assert count == [{"n": 21}], "moved mails are told by their id"
+    assert holding(Path(company["CARELAKE_HOME"]), PASSWORD) == []
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from tests.carelake.sources.databases.tickets import (
     NAMES,
     Database,
 )
-from tests.commands import carelake, rows
+from tests.commands import carelake, holding, rows
 from tests.database_servers import PASSWORD
 
 pytestmark = pytest.mark.slow
@@ -39,6 +39,7 @@ def test_what_is_deleted_there_leaves_the_marts(
         carelake("run", env=company, timeout=600)
         found += rows(f"select count(*) as n from {mart}", company)
     assert found == [{"n": 20}, {"n": 19}]
+    assert holding(Path(company["CARELAKE_HOME"]), PASSWORD) == []
     for path in (tmp_path / "home").rglob("*"):
         assert not path.is_file() or PASSWORD.encode() not in path.read_bytes()
 
