@@ -121,9 +121,23 @@ class Mailserver:
         )  # fmt: skip
 
 
+OAUTH2 = """
+auth_mechanisms = plain xoauth2
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2
+  args = {folder}/oauth2.conf
+}}
+"""
+
+
 @contextmanager
-def dovecot() -> Iterator[Mailserver]:
-    """A mail server with one empty mailbox."""
+def dovecot(introspection: str | None = None) -> Iterator[Mailserver]:
+    """A mail server with one empty mailbox.
+
+    Args:
+        introspection: address that says whose a token is; then tokens are taken beside passwords.
+    """
     program = shutil.which("dovecot", path="/usr/sbin:/usr/bin")
     if program is None or shutil.which("openssl") is None:
         pytest.skip("no Dovecot here: apt install dovecot-imapd")
@@ -131,12 +145,12 @@ def dovecot() -> Iterator[Mailserver]:
         pytest.skip("Dovecot wants to be started by root")
     folder = Path(tempfile.mkdtemp(prefix="carelake-dovecot-", dir="/tmp"))
     try:
-        yield from _dovecot(program, folder)
+        yield from _dovecot(program, folder, introspection)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _dovecot(program: str, folder: Path) -> Iterator[Mailserver]:
+def _dovecot(program: str, folder: Path, introspection: str | None) -> Iterator[Mailserver]:
     entry = pwd.getpwnam("nobody")
     group = grp.getgrgid(entry.pw_gid).gr_name
     plain, tls = _free_port(), _free_port()
@@ -147,6 +161,11 @@ def _dovecot(program: str, folder: Path) -> Iterator[Mailserver]:
         check=True, capture_output=True,
     )  # fmt: skip
     text = CONFIG.format(folder=folder, user="nobody", group=group, plain=plain, tls=tls)
+    if introspection is not None:
+        text += OAUTH2.format(folder=folder)
+        told = f"introspection_mode = post\nintrospection_url = {introspection}\n"
+        told += "username_attribute = username\nactive_attribute = active\nactive_value = true\n"
+        (folder / "oauth2.conf").write_text(told, encoding="utf-8")
     (folder / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n", encoding="utf-8")
     (folder / "dovecot.conf").write_text(text, encoding="utf-8")
     (folder / "mail").mkdir()

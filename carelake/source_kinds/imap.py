@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from carelake.setting_groups.base import Strict
+from carelake.source_kinds.oauth import OAuth2Auth
+
+
+class PasswordAuth(Strict):
+    """The connection's login and password."""
+
+    type: Literal["password"] = "password"
 
 
 class ImapSettings(Strict):
@@ -14,6 +21,10 @@ class ImapSettings(Strict):
 
     security: Literal["tls", "starttls", "none"] = Field(
         default="tls", description="How the connection is secured; none sends the password in clear"
+    )
+    auth: PasswordAuth | OAuth2Auth = Field(default=PasswordAuth(), discriminator="type")
+    mailbox: str | None = Field(
+        default=None, description="auth oauth2: whose mailbox is read, as in care@shop.example"
     )
     folders: list[str] = Field(
         default=["INBOX"],
@@ -42,6 +53,14 @@ class ImapSettings(Strict):
             if not name.strip() or "\0" in name or "\n" in name or "\r" in name:
                 raise ValueError("names no folder; write INBOX, Support/2024, or Support/*")
         return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> ImapSettings:
+        if isinstance(self.auth, OAuth2Auth) == (self.mailbox is None):
+            raise ValueError("auth oauth2 needs `mailbox`, whose mails are read; others take none")
+        if isinstance(self.auth, OAuth2Auth) and self.security == "none":
+            raise ValueError("security: none would send the token in clear; use tls or starttls")
+        return self
 
 
 def check_imap(connection: str | None) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from carelake.setting_groups.base import Duration, Strict
+from carelake.source_kinds.oauth import OAuth2Auth
 
 Place = Literal["query", "body"]
 SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie", "x-api-key"}
@@ -38,18 +39,6 @@ class ApiKeyAuth(Strict):
     type: Literal["api_key"] = "api_key"
     name: str = Field(default="X-API-Key", description="Name of the header or parameter")
     place: Literal["header", "query"] = Field(default="header", description="Where the key goes")
-
-
-class OAuth2Auth(Strict):
-    """Tokens fetched with the connection's login (client id) and password (client secret)."""
-
-    type: Literal["oauth2"] = "oauth2"
-    token_url: str = Field(description="Where tokens are fetched")
-    grant: Literal["client_credentials", "refresh_token"] = Field(
-        default="client_credentials",
-        description="refresh_token takes `refresh_token` from the connection's extra",
-    )
-    scope: str | None = Field(default=None, description="Asked for with the token")
 
 
 Auth = Annotated[

@@ -21,6 +21,7 @@ from imapclient.exceptions import (  # type: ignore[import-untyped]
 )
 
 from carelake.source_kinds.imap import ImapSettings
+from carelake.source_kinds.oauth import OAuth2Auth
 from carelake.sources.connections import Connection
 from carelake.sources.patience import Passing, Refused, patiently
 
@@ -66,6 +67,7 @@ class MailServer:
     ) -> None:
         self.n_requests = 0
         self._settings, self._connection = settings, connection
+        self._sleep = sleep
         self._tries = patiently(settings.attempts, sleep)
         self._client: IMAPClient | None = None
         self._folder: str | None = None
@@ -184,6 +186,9 @@ class MailServer:
             raise self._sorted(error) from error
 
     def _log_in(self, client: IMAPClient) -> None:
+        if isinstance(self._settings.auth, OAuth2Auth):
+            client.oauth2_login(self._settings.mailbox, self._token(self._settings.auth))
+            return
         login, password = self._connection.need("login"), self._connection.need("password")
         if client.has_capability("AUTH=PLAIN"):
             client.plain_login(login, password)  # LOGIN takes ASCII only
@@ -191,6 +196,20 @@ class MailServer:
             raise Refused(TRUST, f"{self._where}: takes no password over an open line")
         else:
             client.login(login, password)
+
+    def _token(self, auth: OAuth2Auth) -> str:
+        # dlt's clients take a second to import, and most mailboxes have a password
+        from carelake.sources.web_tokens import fetched_token
+
+        signer = fetched_token(
+            auth,
+            self._connection,
+            attempts=self._settings.attempts,
+            timeout=self._settings.timeout_seconds,
+            sleep=self._sleep,
+        )
+        signer.obtain_token()
+        return str(signer.access_token)
 
     def _sorted(self, error: BaseException) -> BaseException:
         """What a failed beginning means: trouble that passes, or a refusal."""

@@ -167,7 +167,9 @@ def _signer(
         return dlt_auth.HttpBasicAuth(connection.need("login"), connection.need("password"))
     if isinstance(auth, ApiKeyAuth):
         return dlt_auth.APIKeyAuth(auth.name, connection.need("password"), auth.place)
-    return fetched_token(auth, rest, connection, sleep)
+    return fetched_token(
+        auth, connection, attempts=rest.attempts, timeout=rest.timeout_seconds, sleep=sleep
+    )
 
 
 def _paginator(rest: RestSettings) -> paginators.BasePaginator:

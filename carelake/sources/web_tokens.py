@@ -11,7 +11,7 @@ import requests
 from dlt.sources.helpers.rest_client import auth as dlt_auth
 from requests import PreparedRequest
 
-from carelake.source_kinds.rest import OAuth2Auth, RestSettings
+from carelake.source_kinds.oauth import OAuth2Auth
 from carelake.sources.connections import Connection
 from carelake.sources.patience import Passing, Refused
 from carelake.sources.renewed_secrets import RenewedSecret
@@ -66,11 +66,18 @@ class FetchedToken(dlt_auth.OAuth2ClientCredentials):  # type: ignore[misc, unus
 
 def fetched_token(
     auth: OAuth2Auth,
-    rest: RestSettings,
     connection: Connection,
+    *,
+    attempts: int,
+    timeout: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> FetchedToken:
     """What signs requests as `auth` says.
+
+    Args:
+        attempts: tries of a request for a token.
+        timeout: seconds of silence that are waited for.
+        sleep: waits so many seconds between tries.
 
     Raises:
         ConfigError: the connection lacks something.
@@ -83,8 +90,8 @@ def fetched_token(
     session = PatientSession(
         urlsplit(auth.token_url).netloc,
         check=lambda response: None,
-        attempts=rest.attempts,
-        timeout=rest.timeout_seconds,
+        attempts=attempts,
+        timeout=timeout,
         sleep=sleep,
     )
     signer = FetchedToken(

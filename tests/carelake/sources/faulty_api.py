@@ -35,6 +35,7 @@ class Listing:
         total: whether answers say how many records there are.
         faults: what happens to the n-th request.
         token: what a bearer must show; None when nobody is asked.
+        owner: whose mailbox its tokens open.
         refresh: the only refresh token that is accepted, another after each use; None when unused.
         slow_seconds: how long a slow answer takes.
     """
@@ -43,6 +44,7 @@ class Listing:
     page_size: int = 5
     total: bool = False
     token: str | None = None
+    owner: str = "care@shop.example"
     refresh: str | None = None
     faults: dict[int, str] = field(default_factory=dict)
     slow_seconds: float = 0.6
@@ -100,6 +102,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path == "/token":
             self._token(dict(parse_qsl(body.decode())))
+        elif self.path == "/introspect":
+            self._introspect(dict(parse_qsl(body.decode())))
         else:
             self._list(json.loads(body or b"{}"))
 
@@ -127,6 +131,12 @@ class _Handler(BaseHTTPRequestHandler):
             listing.refresh = f"refresh-{listing.tokens}"
             answer["refresh_token"] = listing.refresh
         self._send(200, json.dumps(answer).encode())
+
+    def _introspect(self, form: dict[str, str]) -> None:
+        """Say whose a token is, as RFC 7662 has it."""
+        is_active = form.get("token") == self.server.listing.token
+        answer = {"active": is_active, "username": self.server.listing.owner}
+        self._send(200, json.dumps(answer if is_active else {"active": False}).encode())
 
     def _list(self, asked: dict[str, Any]) -> None:
         listing = self.server.listing

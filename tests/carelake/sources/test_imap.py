@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import random
 import re
@@ -23,9 +24,11 @@ from carelake.sources.batches import ExtractResult
 from carelake.sources.counting import Counted
 from carelake.sources.imap import count
 from carelake.sources.imap import extract as extract_imap
+from carelake.sources.renewed_secrets import kept_in
 from carelake.window import Window
+from tests.carelake.sources.faulty_api import Listing, serving
 from tests.commands import carelake, holding, rows
-from tests.mail_server import PASSWORD, CuttingProxy, Mailserver, dovecot
+from tests.mail_server import PASSWORD, USER, CuttingProxy, Mailserver, dovecot
 
 MANY = 3_000
 
@@ -377,3 +380,31 @@ def test_a_killed_extract_loses_and_doubles_nothing(server: Mailserver, tmp_path
     assert len(manifests(tmp_path)) >= 3
     extract(a_source(batch_messages=400), tmp_path)
     assert [content for _, content in landed(tmp_path)] == sent
+
+
+def test_a_mailbox_is_opened_with_a_token_that_is_fetched_and_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = Listing(token="none yet", refresh="r0")
+    with serving(listing) as service, dovecot(f"{service.url}/introspect") as server:
+        server.put(mails(3))
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_MAIL",
+            json.dumps(
+                {"host": "localhost", "port": server.tls, "login": "carelake", "password": "s3cret",
+                 "extra": {"refresh_token": "r0"}}
+            ),
+        )  # fmt: skip
+        auth = {"type": "oauth2", "token_url": f"{service.url}/token", "grant": "refresh_token"}
+        source = a_source(security="tls", auth=auth, mailbox=USER)
+        with kept_in(tmp_path / "renewed"):
+            assert extract(source, tmp_path / "landing").n_files == 3
+            server.put(mails(2, first=3))
+            again = extract(source, tmp_path / "landing")
+            assert (again.outcome, again.n_files, listing.refresh) == ("extracted", 2, "refresh-2")
+            listing.owner = "somebody@shop.example"
+            refused = extract(source, tmp_path / "landing")
+        assert refused.outcome == "failed" and "refused the login" in refused.message
+        assert "token-" not in refused.message
+        assert holding(tmp_path / "landing", "refresh-") == []
