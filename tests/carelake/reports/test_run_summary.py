@@ -22,10 +22,11 @@ create schema published.marts; create schema published.meta; use published.marts
 create table published.meta.publication as
     select 7 as version, timestamptz '2024-05-31 16:00:00+00' as as_of;
 create table source_runs (
-    source_name varchar, n_physical bigint, n_structural_rejects bigint, n_staged bigint,
+    batch_id varchar, source_name varchar, n_physical bigint, n_structural_rejects bigint, n_staged bigint,
     n_rejected bigint, n_duplicates bigint, n_superseded bigint, n_deleted bigint, n_held bigint);
 insert into source_runs values
-    ('crm', 1000, 2, 990, 3, 2, 2, 1, 0), ('crm', 20, 0, 0, 0, 0, 0, 0, 20), ('shop', 5, 0, 5, 0, 0, 0, 0, 0);
+    ('c1', 'crm', 1000, 2, 990, 3, 2, 2, 1, 0), ('c2', 'crm', 20, 0, 0, 0, 0, 0, 0, 20),
+    ('s1', 'shop', 5, 0, 5, 0, 0, 0, 0, 0), (null, 'shop', 0, 0, 0, 0, 0, 0, 0, 0);
 create table rejected_rows (source_name varchar, reason varchar);
 insert into rejected_rows values
     ('crm', 'opened_at is not a time: 31/02/2024'), ('crm', 'opened_at is not a time: soon'),
