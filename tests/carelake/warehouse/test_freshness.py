@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from carelake import pipeline, steps
+from carelake import pipeline
 from carelake.errors import ConfigError, RunFailed
 from carelake.progress import Progress
 from carelake.reports.status import print_status
@@ -88,20 +88,20 @@ def test_a_blocked_source_fails_the_check_and_readers_are_told_until_it_speaks_a
 ) -> None:
     arrived = arrivals(lake.home)["shop"]
     late = arrived + 80 * HOUR
-    assert steps.check_freshness(lake, Progress(), now=arrived).details == {
+    assert giving_out.check_freshness(lake, Progress(), now=arrived).details == {
         "till": "has brought nothing yet"
     }
     assert current_version(lake.home) == 1
     data = published_fingerprint(lake.home)
     for _ in range(2):  # told once
         with pytest.raises(RunFailed, match=r"freshness: shop has brought nothing for 3 d 8 h"):
-            steps.check_freshness(lake, Progress(), now=late)
+            giving_out.check_freshness(lake, Progress(), now=late)
     told = f"shop has brought nothing since {arrived:%Y-%m-%d %H:%M} UTC: what the marts say of it is old"
     assert (current_version(lake.home), read_banner(lake.home)) == (2, told)
     assert published_fingerprint(lake.home) == data
 
     # another source's DAG is not failed by it, and says the same to readers
-    assert steps.check_freshness(lake, Progress(), ["till"], now=late).rows == 1
+    assert giving_out.check_freshness(lake, Progress(), ["till"], now=late).rows == 1
     assert current_version(lake.home) == 2
 
     # silence is no reason to build, and an unchanged publication leaves the banner where it is
@@ -114,21 +114,21 @@ def test_a_blocked_source_fails_the_check_and_readers_are_told_until_it_speaks_a
     publish(lake)
     assert (current_version(lake.home), read_banner(lake.home)) == (3, None)
     with pytest.raises(RunFailed):
-        steps.check_freshness(lake, Progress(), now=late)
+        giving_out.check_freshness(lake, Progress(), now=late)
     assert (current_version(lake.home), read_banner(lake.home)) == (4, told)
 
     # a failed build has the word; after it, silence does again
     raise_banner(lake, "gate marts: too few rows")
     assert "newer data is held back" in str(read_banner(lake.home))
     with pytest.raises(RunFailed):
-        steps.check_freshness(lake, Progress(), now=late)
+        giving_out.check_freshness(lake, Progress(), now=late)
     assert holds_back(lake.home)
     publish(lake)
     assert read_banner(lake.home) is None
 
     # it speaks again: the banner goes with the check, and a rollback finds the data before
     with pytest.raises(RunFailed):
-        steps.check_freshness(lake, Progress(), now=late)
+        giving_out.check_freshness(lake, Progress(), now=late)
     (tmp_path / "shop" / "2.csv").write_text("id\n3\n")
     for name in ("extract", "load", "check_freshness"):
         pipeline.perform(lake, name, Progress())
