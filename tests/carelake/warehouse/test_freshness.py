@@ -15,6 +15,7 @@ from carelake.errors import ConfigError, RunFailed
 from carelake.progress import Progress
 from carelake.reports.status import print_status
 from carelake.settings import Context
+from carelake.steps import giving_out
 from carelake.warehouse.banner import holds_back, raise_banner, read_banner
 from carelake.warehouse.freshness import arrivals, freshness
 from carelake.warehouse.publish import current_version, publish, rollback
