@@ -177,7 +177,7 @@ def test_owner_files_without_anything_but_text_and_channel_train(
     folder = write_features(tmp_path / "bare", talks, customers(3, seed=1)[["customer_key"]])
     frame = data.read_labelled(folder)
     trained = train_satisfaction(frame, data.conversation_inputs(frame), 1, 20)
-    assert trained.spec.columns == ["text", "channel"]
+    assert trained.spec.columns == ["text", "channel", "text_length"]
     assert trained.metrics["roc_auc"] > 0.55
 
 
@@ -187,8 +187,8 @@ def test_a_large_vocabulary_is_stored_in_one_piece() -> None:
 
     import skops.io
 
-    from ml.estimators import Terms
     from ml.registry import TRUSTED_TYPES
+    from ml.texts import Terms
 
     texts = [f"word{n} 订单{n}号" for n in range(3000)]
     terms = Terms(analyzer="char_wb", ngram_range=(2, 4)).fit(texts)
