@@ -246,6 +246,8 @@ def _attributes(table: pd.DataFrame, mapping: Mapping, moment: Any) -> pd.Series
         days = (moment(until) - moment(since)).dt.total_seconds() / 86_400
         parts[name] = days.round(3).astype("str").where(days.notna(), None)
     names = list(parts)
-    rows = zip(*(part.astype(object).where(part.notna(), None) for part in parts.values()))
+    rows = zip(
+        *(part.astype(object).where(part.notna(), None) for part in parts.values()), strict=True
+    )
     texts = [json.dumps(dict(zip(names, row, strict=True))) for row in rows]
     return pd.Series(texts or [None] * len(table), index=table.index, dtype="str")

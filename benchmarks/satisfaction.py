@@ -31,12 +31,14 @@ SHOWN = {"auc": "roc_auc", "macro_f1": "macro_f1", "accuracy": "accuracy", "brie
 DRAWS = 500
 EXAMPLES = """examples:
   python -m benchmarks.satisfaction train.csv.gz test.csv.gz --mapping benchmarks/mappings/waimai.yml --json -
-  python -m benchmarks.satisfaction train.csv --folds 5 --mapping benchmarks/mappings/text_label.yml --json out.json
+  python -m benchmarks.satisfaction train.csv --folds 5 --mapping benchmarks/mappings/text_label.yml --json a.json
 
-The mapping names the columns: see benchmarks/mappings. Files are .csv or .csv.gz; UTF-8, UTF-16 with a mark and
-GB18030 are found, any other encoding is named in the mapping. auc of more than two classes is the mean of each
-against the rest; accuracy is that of the likeliest class, macro_f1 of answers whose thresholds were chosen for it on
-rows of TRAIN that the candidates had not seen; brier is summed over classes, of two classes half of that."""
+The mapping names the columns: see benchmarks/mappings. Files are .csv or .csv.gz; UTF-8, UTF-16 with a mark
+and GB18030 are found, any other encoding is named in the mapping.
+
+auc of more than two classes is the mean of each against the rest; accuracy is that of the likeliest class;
+macro_f1 that of answers whose thresholds were chosen for it, on rows of TRAIN that candidates had not seen;
+brier is summed over classes, of two classes half of that. What the rows do not allow is null."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

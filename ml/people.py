@@ -1,5 +1,7 @@
-"""What names of agents and managers would add to a model. They are no inputs: a model that learns who
-is disliked is of no use to anyone, but whoever reads a run should know what that costs.
+"""What names of agents and managers would add to a model.
+
+They are no inputs: a model that learns who is disliked is of no use to anyone. But whoever reads a
+run should know what that costs.
 """
 
 from __future__ import annotations
