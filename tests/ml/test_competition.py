@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy import sparse
 
@@ -76,12 +77,18 @@ def test_the_simplest_within_noise_wins() -> None:
     assert choose([noisy, simple]).name == "simple"
 
 
+def as_read(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame as it comes out of a feature file."""
+    return data._conversation_frame(pa.Table.from_pandas(frame))
+
+
 def _three_moods() -> tuple[Rows, pd.DataFrame]:
     frame = conversations(420, seed=6)
     rng = np.random.default_rng(2)
     mood = rng.integers(0, 3, len(frame))
     pools = (ANGRY, PLAIN, HAPPY)
     frame["text"] = [str(rng.choice(pools[each])).format(n=1) for each in mood]
+    frame = as_read(frame)
     inputs = data.conversation_inputs(frame)
     return Rows(inputs, mood, frame["occurred_at"], frame["conversation_key"]), inputs
 
@@ -108,7 +115,7 @@ def test_what_the_survey_said_moves_no_input_of_before_survey() -> None:
         label_at=frame["occurred_at"] + pd.Timedelta(days=9),
         agent_name="Zoe",
     )
-    before, after = data.conversation_inputs(frame), data.conversation_inputs(later)
+    before, after = (data.conversation_inputs(as_read(each)) for each in (frame, later))
     pd.testing.assert_frame_equal(before, after)
     assert not {"comment", "agent_name", "label_satisfied"} & set(before.columns)
 
@@ -118,6 +125,7 @@ def test_names_of_people_among_attributes_are_no_inputs_and_shifts_are() -> None
     kept = ["Agent Shift", "Tenure Bucket"]
     names = ["Agent_name", "Supervisor", "manager", "Team Leader"]
     frame["attributes"] = json.dumps(dict.fromkeys([*kept, *names], "x"))
+    frame = as_read(frame)
     assert {f"attribute: {name}" for name in kept} <= set(data.conversation_inputs(frame))
     assert not {f"attribute: {name}" for name in names} & set(data.conversation_inputs(frame))
     assert {f"attribute: {name}" for name in names} <= set(data.people_inputs(frame))
