@@ -249,5 +249,5 @@ def _attributes(table: pd.DataFrame, mapping: Mapping, moment: Any) -> pd.Series
     rows = zip(
         *(part.astype(object).where(part.notna(), None) for part in parts.values()), strict=True
     )
-    texts = [json.dumps(dict(zip(names, row, strict=True))) for row in rows]
+    texts: list[str | None] = [json.dumps(dict(zip(names, row, strict=True))) for row in rows]
     return pd.Series(texts or [None] * len(table), index=table.index, dtype="str")

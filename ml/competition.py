@@ -184,7 +184,7 @@ def _compete(
     is_full: bool,
 ) -> tuple[list[Candidate], Array]:
     """Every candidate on every part; also the labels of the rows they were checked on."""
-    models = [
+    models: list[tuple[str, int, dict[str, Any], Any]] = [
         *(
             (f"linear C={c}", 0, {"plain": c}, Linear(c))
             for c in (PLAIN if is_full else PLAIN[1:2])
@@ -194,7 +194,7 @@ def _compete(
             for c in (WEIGHTED if is_full else WEIGHTED[1:2])
         ),
     ]
-    grown = [
+    grown: list[tuple[str, int, dict[str, Any], Any]] = [
         (f"trees leaves={n}", 4, {"leaves": n, "rounds": ROUNDS}, trees(seed, n, ROUNDS))
         for n in (LEAVES if is_full else LEAVES[:1])
     ]

@@ -1,7 +1,7 @@
 """How a message becomes terms, in Chinese and English alike, without a dictionary.
 
 A run of Chinese characters gives every single one, and each two and three in a row. Latin words stay
-whole; what follows a negation is counted apart as well, so that "not helpful" is another thing than
+whole; what follows a negation, in either language, is counted apart as well, so that "not helpful" is another thing than
 "helpful". Emoji, emoticons, hashtags and runs of exclamation marks are terms of their own.
 """
 
@@ -21,6 +21,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 WORD_TERMS = 60_000
 CHARACTER_TERMS = 60_000
 NEGATED_WORDS = 3
+NEGATED_CHARACTERS = 4
 
 _CHINESE = r"\u3400-\u9fff\uf900-\ufaff"
 _LINK = re.compile(r"(?:https?://|www\.)\S+")
@@ -35,6 +36,7 @@ _NEGATION = re.compile(
     r"(?:not|no|never|cannot|nor|without|nothing|none|nobody|hardly|dont|cant|wont|didnt|isnt|"
     r"doesnt|wasnt|[a-z]+n't)"
 )
+_CHINESE_NEGATION = re.compile("[不没未无别非]")
 _STOPS = frozenset(".,;:!?")
 
 
@@ -74,7 +76,17 @@ def terms(text: str) -> list[str]:
 
 
 def _characters(run: str) -> list[str]:
-    return [run[at : at + size] for size in (1, 2, 3) for at in range(len(run) - size + 1)]
+    found = _grams(run, 3)
+    for denial in _CHINESE_NEGATION.finditer(run):
+        denied = run[denial.end() : denial.end() + NEGATED_CHARACTERS]
+        found += [f"not:{part}" for part in _grams(denied, 2)]
+    return found
+
+
+def _grams(run: str, longest: int) -> list[str]:
+    return [
+        run[at : at + size] for size in range(1, longest + 1) for at in range(len(run) - size + 1)
+    ]
 
 
 class Terms(TfidfVectorizer):  # type: ignore[misc]

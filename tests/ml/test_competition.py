@@ -21,7 +21,8 @@ from tests.ml.conftest import ANGRY, HAPPY, PLAIN, conversations
 
 
 def test_terms_of_both_languages() -> None:
-    assert terms("不好吃 ok") == ["不", "好", "吃", "不好", "好吃", "不好吃", "ok", "吃 ok"]
+    runs = ["不", "好", "吃", "不好", "好吃", "不好吃"]
+    assert terms("不好吃 ok") == [*runs, "not:好", "not:吃", "not:好吃", "ok", "吃 ok"]
     english = terms("Not HELPFUL at all... #fail :( 😡 12 https://x.y &amp; sooooooo")
     assert {"not", "helpful", "not:helpful", "#fail", "fail", ":(", "😡", "_number_"} <= set(
         english
