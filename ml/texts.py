@@ -1,8 +1,8 @@
 """How a message becomes terms, in Chinese and English alike, without a dictionary.
 
-A run of Chinese characters gives every single one, and each two and three in a row. Latin words stay
-whole; what follows a negation, in either language, is counted apart as well, so that "not helpful" is another thing than
-"helpful". Emoji, emoticons, hashtags and runs of exclamation marks are terms of their own.
+A run of Chinese characters gives every single one, and each two and three in a row; Latin words stay
+whole. What follows a negation, in either language, is counted apart as well, so that "not helpful" is
+another thing than "helpful". Emoji, emoticons, hashtags and exclamation marks are terms of their own.
 """
 
 from __future__ import annotations
