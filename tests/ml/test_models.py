@@ -233,3 +233,18 @@ def test_real_support_contacts_reach_the_reference(home: Home, tmp_path: Path) -
     print(f"ROC AUC {verdict.challenger_value}, owner's recipe {verdict.baseline_value}")
     assert verdict.promoted
     assert verdict.challenger_value >= 0.694
+
+
+def test_comments_are_scored_where_there_are_any_and_nowhere_else(
+    trained: Trained, features: Path
+) -> None:
+    found = ml.score(trained[0], SETTINGS, features)
+    scores = pd.read_parquet(found.comment_scores).set_index("conversation_key")
+    talks = pd.read_parquet(features / "conversations.parquet").set_index("conversation_key")
+    spoke = talks.index[talks["comment"].notna()]
+    assert set(scores.index) == set(spoke) and found.n_comments == len(spoke) > 100
+    assert set(scores["model_name"]) == {"from_comment"}
+    reasons = scores["reasons"].map(json.loads)
+    assert reasons.map(len).between(1, 3).all()
+    told = reasons.map(lambda each: {reason["input"] for reason in each})
+    assert told.map(lambda inputs: bool({"text", "text_length"} & inputs)).mean() > 0.8
