@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down env status test test-all fuzz increments lint chaos bench soak docs lock clean
+.PHONY: help setup run up down env status test test-all fuzz increments lint chaos bench accuracy soak docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -63,6 +63,9 @@ chaos: $(READY) ## 200 disturbances, each survived; writes docs/reliability.md (
 
 bench: $(READY) ## speed beside a peer or a limit, into benchmarks/results/latest.json
 	@$(BIN)/python -m benchmarks
+
+accuracy: $(READY) ## models on real labelled rows against their limits; skips without the data (half an hour)
+	@$(PYTEST) -m campaign tests/benchmarks
 
 soak: $(READY) ## an hour of arriving files on a 1-minute schedule: does anything grow?
 	@$(BIN)/python -m benchmarks --only arrival --minutes 60 --every 1

@@ -1,4 +1,4 @@
-"""The candidates: how text, categories and numbers become a chance of satisfaction.
+"""The parts of candidates: how text, categories and numbers become chances of two or more classes.
 
 Everything is a scikit-learn pipeline over a frame with the columns of an `InputSpec`, so what is
 registered takes raw columns, missing ones included, and needs no preparation elsewhere.
@@ -10,14 +10,12 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
-from sklearn.base import BaseEstimator, ClassifierMixin
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import (
@@ -29,54 +27,72 @@ from sklearn.preprocessing import (
 )
 
 from ml.features import TEXT, InputSpec, conform
+from ml.linear import Linear
+from ml.texts import characters, words
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-# A Chinese character is a word of its own (two in a row become a bigram), Latin words stay whole:
-# one pattern serves both languages and mixed messages, without a dictionary.
-WORDS = r"[\u3400-\u9fff\uf900-\ufaff]|[^\W_\u3400-\u9fff\uf900-\ufaff]+(?:'[a-z]+)?"
-WORD_TERMS = 40_000
-CHARACTER_TERMS = 40_000
-TOPICS = 40
 BINS = 8
+FOLDS = 4
+TEXT_STRENGTH = 1.0
+# Fewer rows than these say too little about how far chances are off.
+LEAST_TO_CALIBRATE, LEAST_OF_EACH = 200, 20
 
 
-class Terms(TfidfVectorizer):  # type: ignore[misc]
-    """TF-IDF that is quick to store: its vocabulary as one text instead of a dictionary.
+class TextChances(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """What a linear model reads out of a text, for trees: logits, rows x classes (one for two).
 
-    A dictionary of numpy integers becomes a file per word in the model's archive: forty seconds
-    and many megabytes for an ordinary vocabulary.
+    On the rows it learns from, each row's logits come from a model that has not seen that row; else
+    trees would trust the text far beyond what it is worth on new rows.
+
+    Args:
+        seed: of the folds.
     """
 
-    def __getstate__(self) -> dict[str, Any]:
-        """State with the vocabulary as one text, a term per line in the order of columns."""
-        state = dict(super().__getstate__())
-        if "vocabulary_" in state:
-            places = state.pop("vocabulary_")
-            state["_words"] = "\n".join(sorted(places, key=places.__getitem__))
-        return state
+    def __init__(self, seed: int = 0) -> None:
+        """Keep the seed."""
+        self.seed = seed
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """The vocabulary is a dictionary again."""
-        state = dict(state)
-        if "_words" in state:
-            words = state.pop("_words").split("\n")
-            state["vocabulary_"] = {word: place for place, word in enumerate(words)}
-        super().__setstate__(state)
+    def fit(self, texts: Any, labels: Array) -> Self:
+        """Fit terms and model on all rows."""
+        self.terms_ = words()
+        self._fit(self.terms_.fit_transform(texts), labels)
+        return self
+
+    def fit_transform(self, texts: Any, labels: Array) -> Array:
+        """Fit on all rows; give each row's logits out of fold."""
+        self.terms_ = words()
+        matrix = self.terms_.fit_transform(texts)
+        self._fit(matrix, labels)
+        found = np.zeros((len(labels), self.model_.coef_.shape[0]))
+        for learn, rest in folds(labels, self.seed):
+            part = Linear(TEXT_STRENGTH).fit(matrix[learn], labels[learn])
+            if part.coef_.shape[0] == found.shape[1]:
+                found[rest] = part.decision_function(matrix[rest])
+        return found
+
+    def transform(self, texts: Any) -> Array:
+        """Logits of new rows."""
+        return self.model_.decision_function(self.terms_.transform(texts))
+
+    def _fit(self, matrix: Any, labels: Array) -> None:
+        self.model_ = Linear(TEXT_STRENGTH).fit(matrix, labels)
 
 
 class Blend(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """The mean of two fitted models' chances, stored once each.
+    """The weighted mean of two fitted models' chances.
 
     Args:
         linear: a fitted pipeline that ends in a linear model; reasons are read from it.
         trees: a fitted pipeline that ends in boosted trees.
+        share: of the trees in the mean, 0..1.
     """
 
-    def __init__(self, linear: Any, trees: Any) -> None:
+    def __init__(self, linear: Any, trees: Any, share: float = 0.5) -> None:
         """Keep the parts as they are."""
         self.linear = linear
         self.trees = trees
+        self.share = share
 
     def fit(self, inputs: pd.DataFrame, labels: Array) -> Self:
         """Fit both parts again."""
@@ -89,39 +105,44 @@ class Blend(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return True
 
     def predict_proba(self, inputs: pd.DataFrame) -> Array:
-        """Chances of (not satisfied, satisfied), rows x 2."""
-        both = self.linear.predict_proba(inputs) + self.trees.predict_proba(inputs)
-        mean: Array = both / 2
+        """Chances, rows x classes."""
+        mean: Array = (1 - self.share) * self.linear.predict_proba(
+            inputs
+        ) + self.share * self.trees.predict_proba(inputs)
         return mean
 
 
 class Calibrated(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A fitted classifier whose chances are corrected on later rows: logit -> slope, intercept.
+    """A fitted classifier whose chances are corrected: softmax(slope x log chance + shift per class).
 
-    The order of rows by chance never changes (the slope is positive), so ROC AUC stays what it was.
+    Of two classes that is a line through the logit; the slope is positive, so the order of rows by
+    chance, and with it ROC AUC, stays what it was.
 
     Args:
-        model: a fitted binary classifier.
+        model: a fitted classifier of the classes 0, 1, ..
         slope: of the correction, positive.
-        intercept: of the correction.
-        centre: mean contribution per group of inputs on the training rows, for `ml.reasons`.
+        shifts: one number per class.
+        centre: mean contribution per class and group of inputs on the training rows, for `ml.reasons`.
         columns: input name -> "text" or "number"; what a caller leaves out counts as missing.
+        weights: what each class's chance is multiplied by before the largest is the answer.
     """
 
     def __init__(
         self,
         model: Any,
         slope: float = 1.0,
-        intercept: float = 0.0,
+        shifts: Any = (0.0, 0.0),
         centre: Any = None,
         columns: dict[str, str] | None = None,
+        weights: Any = (1.0, 1.0),
     ) -> None:
         """Keep the parameters as they are, as scikit-learn asks."""
         self.model = model
         self.slope = slope
-        self.intercept = intercept
+        self.shifts = shifts
         self.centre = centre
         self.columns = columns
+        self.weights = weights
 
     def fit(self, inputs: pd.DataFrame, labels: Array) -> Self:
         """Fit the inner model again; the correction stays."""
@@ -134,37 +155,51 @@ class Calibrated(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def classes_(self) -> Array:
-        """Always (0, 1): not satisfied, satisfied."""
-        return np.array([0, 1])
+        """0, 1, .., in the order of the chances."""
+        return np.arange(len(self.shifts))
 
     def predict_proba(self, inputs: pd.DataFrame) -> Array:
-        """Chances of (not satisfied, satisfied), rows x 2."""
+        """Chances, rows x classes."""
         if self.columns:
             inputs = conform(inputs, self.columns)
-        chances = self.model.predict_proba(inputs)[:, 1]
-        satisfied = corrected(chances, self.slope, self.intercept)
-        return np.column_stack([1 - satisfied, satisfied])
+        return corrected(self.model.predict_proba(inputs), self.slope, self.shifts)
 
     def predict(self, inputs: pd.DataFrame) -> Array:
-        """1 where satisfaction is the likelier answer."""
-        return (self.predict_proba(inputs)[:, 1] >= 0.5).astype(int)
+        """The class whose weighted chance is largest."""
+        answers: Array = np.argmax(self.predict_proba(inputs) * np.asarray(self.weights), axis=1)
+        return answers
 
 
-def corrected(chances: Array, slope: float, intercept: float) -> Array:
+def corrected(chances: Array, slope: float, shifts: Any) -> Array:
     """Chances after the correction of `Calibrated`."""
-    honest: Array = expit(slope * _logits(chances) + intercept)
+    honest: Array = softmax(slope * _logs(chances) + np.asarray(shifts), axis=1)
     return honest
 
 
-def calibration(labels: Array, chances: Array) -> tuple[float, float]:
-    """Slope and intercept that make `chances` honest on these rows; (1, 0) on too few of them."""
-    if len(labels) < 200 or min(labels.sum(), len(labels) - labels.sum()) < 20:
-        return 1.0, 0.0
-    fitted = LogisticRegression(C=1e3).fit(_logits(chances).reshape(-1, 1), labels)
-    slope = float(fitted.coef_[0, 0])
-    if not 0.2 <= slope <= 5:
-        return 1.0, 0.0
-    return slope, float(fitted.intercept_[0])
+def calibration(labels: Array, chances: Array) -> tuple[float, tuple[float, ...]]:
+    """Slope and shifts that make `chances` honest on these rows; no change on too few of them."""
+    size = chances.shape[1]
+    unchanged = 1.0, (0.0,) * size
+    counts = np.bincount(labels, minlength=size)
+    if len(labels) < LEAST_TO_CALIBRATE or counts.min() < LEAST_OF_EACH:
+        return unchanged
+    logs, rows = _logs(chances), np.arange(len(labels))
+
+    def loss(values: Array) -> float:
+        logits = values[0] * logs + np.append(0.0, values[1:])
+        return float(-log_softmax(logits, axis=1)[rows, labels].mean())
+
+    found = minimize(loss, np.append(1.0, np.zeros(size - 1)), method="BFGS").x
+    if not 0.2 <= found[0] <= 5:
+        return unchanged
+    return float(found[0]), (0.0, *(float(shift) for shift in found[1:]))
+
+
+def folds(labels: Array, seed: int, count: int = FOLDS) -> list[tuple[Array, Array]]:
+    """Stratified folds of shuffled rows; fewer where a class has fewer rows, at least two."""
+    fewest = int(np.unique(labels, return_counts=True)[1].min())
+    made = StratifiedKFold(max(2, min(count, fewest)), shuffle=True, random_state=seed)
+    return list(made.split(labels, labels))
 
 
 def linear_inputs(spec: InputSpec) -> ColumnTransformer:
@@ -175,7 +210,8 @@ def linear_inputs(spec: InputSpec) -> ColumnTransformer:
     """
     steps: list[tuple[str, Any, list[str]]] = []
     if spec.has_text:
-        steps.append(("text", Pipeline([*_raw_text(), ("terms", _terms(True))]), [TEXT]))
+        both = FeatureUnion([("word", words()), ("characters", characters())])
+        steps.append(("text", Pipeline([*_raw_text(), ("terms", both)]), [TEXT]))
     if spec.categories:
         encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=10)
         steps.append(("category", encoder, list(spec.categories)))
@@ -188,25 +224,21 @@ def linear_inputs(spec: InputSpec) -> ColumnTransformer:
     return ColumnTransformer(steps, sparse_threshold=1.0)
 
 
-def tree_inputs(spec: InputSpec, seed: int) -> ColumnTransformer:
-    """Dense inputs of boosted trees: out-of-fold target encodings, numbers as they are, topics."""
+def tree_inputs(spec: InputSpec, seed: int, classes: int = 2) -> ColumnTransformer:
+    """Dense inputs of boosted trees: what text and categories say out of fold, numbers as they are."""
     steps: list[tuple[str, Any, list[str]]] = []
     if spec.has_text:
-        topics = TruncatedSVD(TOPICS, random_state=seed)
-        text = Pipeline([*_raw_text(), ("terms", _terms(False)), ("topics", topics)])
+        text = Pipeline([*_raw_text(), ("chances", TextChances(seed))])
         steps.append(("text", text, [TEXT]))
     if spec.categories:
-        folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-        encoder = TargetEncoder(target_type="binary", cv=folds)
+        encoder = TargetEncoder(
+            target_type="binary" if classes == 2 else "multiclass",
+            cv=StratifiedKFold(5, shuffle=True, random_state=seed),
+        )
         steps.append(("category", encoder, list(spec.categories)))
     if spec.numbers:
         steps.append(("number", "passthrough", list(spec.numbers)))
     return ColumnTransformer(steps, sparse_threshold=0.0)
-
-
-def linear(strength: float) -> LogisticRegression:
-    """Logistic regression; `strength` is C, the inverse of regularisation."""
-    return LogisticRegression(C=strength, max_iter=400, tol=1e-3)
 
 
 def trees(seed: int, leaves: int, rounds: int) -> HistGradientBoostingClassifier:
@@ -223,9 +255,9 @@ def trees(seed: int, leaves: int, rounds: int) -> HistGradientBoostingClassifier
     )
 
 
-def _logits(chances: Array) -> Array:
-    clipped: Array = logit(np.clip(chances, 1e-6, 1 - 1e-6))
-    return clipped
+def _logs(chances: Array) -> Array:
+    logs: Array = np.log(np.clip(chances, 1e-6, 1 - 1e-6))
+    return logs
 
 
 def _raw_text() -> list[tuple[str, Any]]:
@@ -234,28 +266,6 @@ def _raw_text() -> list[tuple[str, Any]]:
         ("fill", SimpleImputer(strategy="constant", fill_value="")),
         ("flat", FunctionTransformer(np.ravel)),
     ]
-
-
-def _terms(with_characters: bool) -> Any:
-    words = Terms(
-        token_pattern=WORDS,
-        ngram_range=(1, 2),
-        min_df=2,
-        max_features=WORD_TERMS,
-        sublinear_tf=True,
-        dtype=np.float32,
-    )
-    if not with_characters:
-        return words
-    characters = Terms(
-        analyzer="char_wb",
-        ngram_range=(2, 4),
-        min_df=3,
-        max_features=CHARACTER_TERMS,
-        sublinear_tf=True,
-        dtype=np.float32,
-    )
-    return FeatureUnion([("word", words), ("characters", characters)])
 
 
 def _median(indicator: bool = False) -> SimpleImputer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,36 +28,87 @@ class Gain:
         return self.lower > 0
 
 
-def measure(labels: Array, chances: Array, threshold: float = 0.5) -> dict[str, float]:
-    """ROC AUC, Brier, log loss, average precision; macro-F1 and accuracy at a threshold; n."""
-    said = chances >= threshold
-    from sklearn.metrics import (
-        average_precision_score,
-        brier_score_loss,
-        f1_score,
-        log_loss,
-        roc_auc_score,
-    )
+def measure(
+    labels: Array, chances: Array, weights: Sequence[float] | None = None
+) -> dict[str, float]:
+    """What chances are worth against the truth.
 
-    return {
-        "roc_auc": float(roc_auc_score(labels, chances)),
-        "macro_f1": float(f1_score(labels, said, average="macro", zero_division=0.0)),
-        "brier": float(brier_score_loss(labels, chances)),
-        "log_loss": float(log_loss(labels, chances, labels=[0, 1])),
-        "average_precision_unsatisfied": float(average_precision_score(1 - labels, 1 - chances)),
-        "accuracy": float(np.mean(said == (labels == 1))),
-        "satisfied_share": float(np.mean(labels)),
+    Args:
+        labels: 0, 1, .. per row; the classes need not all occur.
+        chances: rows x classes.
+        weights: what each class's chance is multiplied by before the largest is the answer.
+
+    Returns:
+        roc_auc (of more than two classes the mean of each against the rest), macro_f1, accuracy,
+        brier (squared distance, summed over classes; of two classes half of that, as is usual),
+        log_loss, n; of two classes average_precision_unsatisfied and satisfied_share as well.
+        roc_auc is missing (NaN) where the rows hold one class only.
+    """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    size = chances.shape[1]
+    answers = answer(chances, weights)
+    told = np.eye(size)[labels]
+    present = [one for one in range(size) if 0 < told[:, one].sum() < len(labels)]
+    aucs = [roc_auc_score(told[:, one], chances[:, one]) for one in present]
+    distance = float(((chances - told) ** 2).sum(axis=1).mean())
+    found = {
+        "roc_auc": float(np.mean(aucs)) if aucs else float("nan"),
+        "macro_f1": macro_f1(labels, answers),
+        "brier": distance / 2 if size == 2 else distance,
+        "log_loss": float(row_losses(labels, chances).mean()),
+        "accuracy": float(np.mean(answers == labels)),
         "n": float(len(labels)),
     }
+    if size == 2 and aucs:
+        found["average_precision_unsatisfied"] = float(
+            average_precision_score(1 - labels, chances[:, 0])
+        )
+        found["satisfied_share"] = float(np.mean(labels))
+    return found
 
 
-def best_threshold(labels: Array, chances: Array) -> float:
-    """The chance from which on "satisfied" gives the best macro-F1 on these rows, two decimals."""
-    from sklearn.metrics import f1_score
+def answer(chances: Array, weights: Sequence[float] | None = None) -> Array:
+    """The class whose weighted chance is largest."""
+    answers: Array = np.argmax(chances * (1.0 if weights is None else np.asarray(weights)), axis=1)
+    return answers
 
-    tried = np.arange(0.05, 1.0, 0.01).round(2)
-    scores = [f1_score(labels, chances >= at, average="macro", zero_division=0.0) for at in tried]
-    return float(tried[int(np.argmax(scores))])
+
+def macro_f1(labels: Array, answers: Array) -> float:
+    """Mean F1 over the classes that occur among labels or answers; quick, as it is searched over."""
+    size = int(max(labels.max(), answers.max())) + 1
+    true, said = np.bincount(labels, minlength=size), np.bincount(answers, minlength=size)
+    right = np.bincount(labels[labels == answers], minlength=size)
+    occurs = true + said > 0
+    return float(np.mean(2 * right[occurs] / (true + said)[occurs]))
+
+
+def row_losses(labels: Array, chances: Array) -> Array:
+    """Log loss of each row."""
+    losses: Array = -np.log(np.clip(chances[np.arange(len(labels)), labels], 1e-9, 1.0))
+    return losses
+
+
+def best_weights(labels: Array, chances: Array) -> tuple[float, ...]:
+    """Weights of the classes that give the best macro-F1 on these rows; the first is always 1.
+
+    One class at a time, twice around, in steps of a tenth (on the log scale): finer steps would
+    only follow the noise of these rows. Of equally good weights those nearest to 1 are taken.
+    """
+    weights = np.ones(chances.shape[1])
+    tried = sorted(np.exp(np.arange(-30, 31) / 10), key=lambda weight: abs(np.log(weight)))
+    for place in [*range(1, len(weights))] * (1 if len(weights) == 2 else 2):
+        scores = []
+        for weight in tried:
+            weights[place] = weight
+            scores.append(macro_f1(labels, answer(chances, weights.tolist())))
+        weights[place] = tried[int(np.argmax(scores))]
+    return tuple(float(weight) for weight in weights)
+
+
+def threshold(weights: Sequence[float]) -> float:
+    """Of two classes: the chance of the second from which on it is the answer."""
+    return weights[0] / (weights[0] + weights[1])
 
 
 def auc_gain(labels: Array, chances: Array, others: Array, seed: int) -> Gain:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ CONVERSATIONS = "conversations.parquet"
 CUSTOMERS = "customers.parquet"
 
 TEXT = "text"
+COMMENT = "comment"
+"""What the survey's comment says: text of `from_comment`, and no input of any other model."""
 CATEGORIES = ("channel", "category", "language", "customer_gender", "team")
 NUMBERS = (
     "hour_of_day",
@@ -42,6 +45,11 @@ NUMBERS = (
     "prior_order_value",
     "customer_age",
 )
+REPLY_HOUR = "reply_hour"
+TEXT_LENGTH = "text_length"
+DERIVED = (REPLY_HOUR, TEXT_LENGTH)
+"""Numbers made here of columns that every feature file may have; no file needs them."""
+AGENT_NAME = "agent_name"
 CUSTOMER_NUMBERS = (
     "n_conversations",
     "n_conversations_90d",
@@ -60,6 +68,11 @@ CUSTOMER_NUMBERS = (
     "is_contact_only",
 )
 ATTRIBUTE_PREFIX = "attribute: "
+# "Agent Shift" is none of these: it says when, not who.
+_PEOPLE = re.compile(
+    r"(agent|supervisor|manager|team.?lead(er)?|representative)([ _-]?(full)?[ _-]?names?)?",
+    re.IGNORECASE,
+)
 MOST_ATTRIBUTES = 40
 LEAST_TEXTS = 20
 
@@ -78,11 +91,24 @@ class InputSpec:
         return [*([TEXT] if self.has_text else []), *self.categories, *self.numbers]
 
 
-def read_labelled(features: Path) -> pd.DataFrame:
-    """Conversations with a label, one row each, ordered by key whatever the file's order."""
+def read_labelled(features: Path, *, with_comment: bool = False) -> pd.DataFrame:
+    """Conversations with a label, one row each, ordered by key whatever the file's order.
+
+    Args:
+        features: folder of the feature files.
+        with_comment: only those with a survey comment, which then is their text.
+    """
     path = _existing(features / CONVERSATIONS)
     table = pq.read_table(path, filters=pc.field("label_satisfied").is_valid())
-    return _conversation_frame(table).sort_values("conversation_key", ignore_index=True)
+    frame = _conversation_frame(table)
+    frame = commented(frame) if with_comment else frame
+    return frame.sort_values("conversation_key", ignore_index=True)
+
+
+def commented(frame: pd.DataFrame) -> pd.DataFrame:
+    """The conversations whose survey has a comment, that comment being their text."""
+    spoke = frame[COMMENT].str.strip().fillna("") != ""
+    return frame[spoke].assign(text=frame.loc[spoke, COMMENT]).reset_index(drop=True)
 
 
 def conversation_chunks(features: Path, rows: int) -> Iterator[pd.DataFrame]:
@@ -113,11 +139,27 @@ def customer_frame(table: pa.Table) -> pd.DataFrame:
 
 
 def conversation_inputs(frame: pd.DataFrame) -> pd.DataFrame:
-    """Every column a satisfaction model may take, attributes unfolded; rows as in `frame`."""
+    """Every column a model may take, attributes unfolded; rows as in `frame`.
+
+    Names of agents and managers are not among them: see `people_inputs`.
+    """
     kept = frame[[TEXT, *CATEGORIES, *NUMBERS]].copy()
+    # What hour it was when the first reply came, in the zone of `hour_of_day`.
+    kept[REPLY_HOUR] = (frame["hour_of_day"] + frame["first_reply_minutes"] / 60) % 24
+    kept[TEXT_LENGTH] = frame[TEXT].str.len().fillna(0).astype("float64")
     for name, values in _attributes(frame["attributes"]).items():
-        kept[ATTRIBUTE_PREFIX + name] = values
+        if not _PEOPLE.fullmatch(name.strip()):
+            kept[ATTRIBUTE_PREFIX + name] = values
     return kept
+
+
+def people_inputs(frame: pd.DataFrame) -> pd.DataFrame:
+    """Names of agents and managers, which are no inputs of any model: to tell what they would add."""
+    kept = {AGENT_NAME: frame[AGENT_NAME]} if AGENT_NAME in frame else {}
+    for name, values in _attributes(frame["attributes"]).items():
+        if _PEOPLE.fullmatch(name.strip()):
+            kept[ATTRIBUTE_PREFIX + name] = values
+    return pd.DataFrame(kept, index=frame.index).dropna(axis=1, how="all")
 
 
 def choose_inputs(inputs: pd.DataFrame) -> InputSpec:
@@ -129,7 +171,12 @@ def choose_inputs(inputs: pd.DataFrame) -> InputSpec:
     filled = inputs[attributes].notna().sum()
     attributes = sorted(attributes, key=lambda name: (-int(filled[name]), name))[:MOST_ATTRIBUTES]
     categories = [name for name in CATEGORIES if _varies(inputs[name])]
-    numbers = [name for name in NUMBERS if _varies(inputs[name])]
+    texts = int(inputs[TEXT].notna().sum())
+    has_text = texts >= max(LEAST_TEXTS, len(inputs) // 50)
+    known = [name for name in (*NUMBERS, *DERIVED) if name in inputs]
+    numbers = [
+        name for name in known if _varies(inputs[name]) and (has_text or name != TEXT_LENGTH)
+    ]
     for name in sorted(attributes):
         column = inputs[name]
         if not _varies(column):
@@ -138,8 +185,6 @@ def choose_inputs(inputs: pd.DataFrame) -> InputSpec:
             numbers.append(name)
         elif not _is_identifier(column):
             categories.append(name)
-    texts = int(inputs[TEXT].notna().sum())
-    has_text = texts >= max(LEAST_TEXTS, len(inputs) // 50)
     return InputSpec(has_text, tuple(categories), tuple(numbers))
 
 
@@ -188,7 +233,15 @@ def _existing(path: Path) -> Path:
 def _conversation_frame(table: pa.Table) -> pd.DataFrame:
     columns: dict[str, Any] = {
         name: _strings(table, name)
-        for name in ("conversation_key", "customer_key", "attributes", TEXT, *CATEGORIES)
+        for name in (
+            "conversation_key",
+            "customer_key",
+            "attributes",
+            AGENT_NAME,
+            COMMENT,
+            TEXT,
+            *CATEGORIES,
+        )
     }
     columns |= {name: _numbers(table, name) for name in NUMBERS}
     columns |= {name: _times(table, name) for name in ("occurred_at", "label_at")}

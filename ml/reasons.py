@@ -1,7 +1,8 @@
 """Why a chance is high or low: the three inputs that move it most.
 
 Read from the linear part of a model: coefficient times input, summed per input column, less what
-that column contributes on average. A model without a linear part gives no reasons.
+that column contributes on average. Of more than two classes, reasons are those of the class that is
+the answer. A model without a linear part gives no reasons.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ NAMES = {
     "prior_order_value": "earlier order value",
     "customer_age": "age",
     "customer_gender": "gender",
+    "reply_hour": "hour of first reply",
+    "text_length": "length of what they wrote",
 }
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -67,7 +70,7 @@ class Reader:
         """Prepare once per model."""
         inputs: ColumnTransformer = pipeline[0]
         names = sorted({name for _, _, columns in inputs.transformers_ for name in columns})
-        groups = np.zeros(len(pipeline[-1].coef_[0]), dtype=np.int64)
+        groups = np.zeros(pipeline[-1].coef_.shape[1], dtype=np.int64)
         terms, term_names = np.array([], dtype=np.int64), np.array([], dtype=object)
         for step, fitted, columns in inputs.transformers_:
             place = inputs.output_indices_[step]
@@ -81,15 +84,23 @@ class Reader:
                 groups[place] = [names.index(owner) for owner in owners]
         return cls(pipeline, names, groups, terms, term_names)
 
-    def effects(self, inputs: pd.DataFrame) -> tuple[Array, sparse.csr_matrix]:
-        """Contribution to the logit per input (rows x inputs), and per single column (sparse)."""
-        matrix = sparse.csr_matrix(self.pipeline[0].transform(inputs))
-        single = sparse.csr_matrix(matrix.multiply(self.pipeline[-1].coef_[0]))
+    def effects(self, matrix: sparse.csr_matrix, row: int) -> tuple[Array, sparse.csr_matrix]:
+        """Contribution to a class's logit per input (rows x inputs), and per single column (sparse).
+
+        Args:
+            matrix: rows in the columns of the linear model.
+            row: of the class in the model's coefficients.
+        """
+        single = sparse.csr_matrix(matrix.multiply(self.pipeline[-1].coef_[row]))
         size = len(self.groups)
         gather = sparse.csr_matrix(
             (np.ones(size), (np.arange(size), self.groups)), shape=(size, len(self.names))
         )
         return np.asarray((single @ gather).todense()), single
+
+    def matrix(self, inputs: pd.DataFrame) -> sparse.csr_matrix:
+        """Rows in the columns of the linear model."""
+        return sparse.csr_matrix(self.pipeline[0].transform(inputs))
 
     def strongest_terms(self, single: sparse.csr_matrix, raises: Array) -> list[str]:
         """Per row, the word or pair of words that moves the chance most in the text's direction."""
@@ -105,32 +116,57 @@ class Reader:
         ]
 
 
-def centre(model: Any, inputs: pd.DataFrame) -> list[float] | None:
-    """Mean contribution of each input over these rows: what a reason is measured against."""
+def centre(model: Any, inputs: pd.DataFrame) -> list[list[float]] | None:
+    """Mean contribution of each input over these rows, per row of coefficients."""
     pipeline = linear_part(model)
     if pipeline is None:
         return None
-    means = Reader.of(pipeline).effects(inputs)[0].mean(axis=0)
-    return [round(float(value), 6) for value in means]
+    reader = Reader.of(pipeline)
+    # Means are linear: those of the columns, times coefficients, are those of the contributions.
+    means = sparse.csr_matrix(np.asarray(reader.matrix(inputs).mean(axis=0)))
+    return [
+        [round(float(value), 6) for value in reader.effects(means, row)[0][0]]
+        for row in range(len(pipeline[-1].coef_))
+    ]
 
 
-def explain(model: Any, inputs: pd.DataFrame) -> list[str]:
+def explain(model: Any, inputs: pd.DataFrame, chances: Array | None = None) -> list[str]:
     """The three strongest reasons of each row as JSON text.
 
     Args:
         model: a `Calibrated` with its `centre`.
         inputs: rows in the model's columns.
+        chances: of these rows, where they are known already; needed for more than two classes only.
 
     Returns:
         Per row a JSON array of {"words", "input", "effect"}: effect on the logit of being
-        satisfied, strongest first; `[]` where the model has no linear part.
+        satisfied (of the answer, where there are more than two), strongest first; `[]` where the
+        model has no linear part.
     """
     pipeline = linear_part(model)
     if pipeline is None or getattr(model, "centre", None) is None:
         return ["[]"] * len(inputs)
     reader = Reader.of(pipeline)
-    effects, single = reader.effects(inputs)
-    effects = effects - np.asarray(model.centre)
+    matrix = reader.matrix(inputs)
+    if len(pipeline[-1].coef_) == 1:
+        return _explain_rows(reader, matrix, inputs, model.centre, 0)
+    if chances is None:
+        chances = model.predict_proba(inputs)
+    answers = np.argmax(chances * np.asarray(model.weights), axis=1)
+    told = np.array(["[]"] * len(inputs), dtype=object)
+    for row in np.unique(answers):
+        places = np.flatnonzero(answers == row)
+        told[places] = _explain_rows(
+            reader, matrix[places], inputs.iloc[places], model.centre, int(row)
+        )
+    return [str(text) for text in told]
+
+
+def _explain_rows(
+    reader: Reader, matrix: sparse.csr_matrix, inputs: pd.DataFrame, centre: Any, row: int
+) -> list[str]:
+    effects, single = reader.effects(matrix, row)
+    effects = effects - np.asarray(centre[row])
     count = min(MOST_REASONS, effects.shape[1])
     top = np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :count]
     values: dict[str, list[Any]] = {name: inputs[name].tolist() for name in reader.names}
@@ -144,8 +180,10 @@ def explain(model: Any, inputs: pd.DataFrame) -> list[str]:
             )
         ]
     return [
-        json.dumps(_reasons(reader.names, row, effects[place], values, place), ensure_ascii=False)
-        for place, row in enumerate(top)
+        json.dumps(
+            _reasons(reader.names, chosen, effects[place], values, place), ensure_ascii=False
+        )
+        for place, chosen in enumerate(top)
     ]
 
 

@@ -32,7 +32,12 @@ REQUIREMENTS = ("scikit-learn", "skops", "numpy", "pandas", "scipy")
 TRUSTED_TYPES = (
     "ml.estimators.Blend",
     "ml.estimators.Calibrated",
-    "ml.estimators.Terms",
+    "ml.estimators.TextChances",
+    "ml.linear.Linear",
+    "ml.linear.Pair",
+    "ml.texts.Characters",
+    "ml.texts.Terms",
+    "ml.texts.Words",
     "numpy.dtype",
     "numpy.ravel",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from carelake.settings import Home
 
 SATISFACTION = "before_survey"
+FROM_COMMENT = "from_comment"
 SEGMENTS = "customer_segments"
-MODELS = (SATISFACTION, SEGMENTS)
+MODELS = (SATISFACTION, FROM_COMMENT, SEGMENTS)
 
 Verdict = Literal["promoted", "rejected", "refused"]
 
@@ -97,8 +98,10 @@ class ScoreResult:
 
     folder: Path
     satisfaction_scores: Path
+    comment_scores: Path
     segment_scores: Path
     n_conversations: int
+    n_comments: int
     n_customers: int
     versions: dict[str, int] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)

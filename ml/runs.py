@@ -13,14 +13,21 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from carelake.settings import Settings
+from ml import competition, plots, satisfaction, segmentation
 from ml import features as data
-from ml import plots, satisfaction, segmentation
 from ml.evaluation import Gain
 from ml.gate import Question, Rival
 from ml.registry import Registry
+from ml.results import FROM_COMMENT, SATISFACTION
 from ml.segmentation import Segments
 
 Array = np.ndarray[Any, np.dtype[Any]]
+WHAT = {
+    SATISFACTION: "Chance that a customer will call the conversation satisfying, from what is known "
+    "at its close.",
+    FROM_COMMENT: "Chance that a customer is satisfied, from what the survey's comment says besides what "
+    "was known at the conversation's close. Only for conversations with a comment.",
+}
 
 
 def signature(columns: dict[str, str], output: Array) -> ModelSignature:
@@ -52,15 +59,18 @@ def log_satisfaction(
             "seed": settings.random_seed,
             "time_budget_seconds": settings.ml.time_budget_seconds,
             "calibration_slope": round(trained.model.slope, 4),
-            "calibration_intercept": round(trained.model.intercept, 4),
-            "threshold": trained.threshold,
+            "calibration_shift": round(trained.model.shifts[1] - trained.model.shifts[0], 4),
+            "validation": trained.learned.how,
+            "rule": competition.RULE,
+            "threshold": round(trained.threshold, 4),
             "has_text": trained.spec.has_text,
             "categories": ", ".join(trained.spec.categories),
             "numbers": ", ".join(trained.spec.numbers),
             "n_train": trained.n_train,
         }
     )
-    mlflow.log_metrics({**trained.metrics, **_gain_metrics(gain, rival)})
+    names = {} if trained.names_add is None else {"names_would_add_roc_auc": trained.names_add}
+    mlflow.log_metrics({**trained.metrics, **_gain_metrics(gain, rival), **names})
     registry.child(
         "baseline: the owner's recipe",
         {
@@ -75,22 +85,21 @@ def log_satisfaction(
             f"candidate: {candidate.name}",
             candidate.params,
             {
-                "validation_roc_auc": candidate.roc_auc,
-                "validation_log_loss": candidate.log_loss,
+                **{f"validation_{name}": value for name, value in candidate.metrics.items()},
                 "seconds": candidate.seconds,
             },
             {"candidate": "true", "chosen": str(candidate is trained.chosen).lower()},
         )
-    title = f"before_survey on {len(trained.labels):,} held-out rows ({trained.split.kind})"
+    title = f"{question.name} on {len(trained.labels):,} held-out rows ({trained.split.kind})"
     mlflow.log_figure(
         plots.hold_out(
             trained.labels, trained.chances, trained.baseline_chances, trained.threshold, title
         ),
         "plots/hold_out.png",
     )
-    names = [candidate.name for candidate in trained.candidates]
-    values = [candidate.roc_auc for candidate in trained.candidates]
-    mlflow.log_figure(plots.candidates(names, values, trained.chosen.name), "plots/candidates.png")
+    tried = [candidate.name for candidate in trained.candidates]
+    values = [candidate.metrics["roc_auc"] for candidate in trained.candidates]
+    mlflow.log_figure(plots.candidates(tried, values, trained.chosen.name), "plots/candidates.png")
     rows = trained.n_train + len(trained.labels)
     path = folder / data.CONVERSATIONS
     _log_dataset(registry, "labelled conversations", question.data_digest, path, rows)
@@ -173,17 +182,18 @@ def _log_dataset(registry: Registry, name: str, digest: str, path: Path, rows: i
         registry.client.log_inputs(active.info.run_id, [DatasetInput(dataset, [context])])
 
 
-def satisfaction_note(trained: satisfaction.Trained, verdict: str, reason: str) -> str:
+def satisfaction_note(name: str, trained: satisfaction.Trained, verdict: str, reason: str) -> str:
     """The description of run and version."""
+    added = trained.names_add
     lines = [
         f"**{verdict}**: {reason}",
         "",
-        "Chance that a customer will call the conversation satisfying, from what is known at "
-        "its close.",
+        WHAT[name],
         f"Split: {trained.split.words}. "
         f"Trained on {trained.n_train:,} rows, judged on {len(trained.labels):,}.",
-        f"Chosen: {trained.chosen.name}; the simplest within "
-        f"{satisfaction.WORTH_IT} of the best on inner rows.",
+        f"Chosen: {trained.chosen.name}; {competition.RULE} ({trained.learned.how}).",
+        "Names of agents and managers are no inputs"
+        + ("." if added is None else f"; they would add {added:+.3f} ROC AUC."),
         *trained.notes,
     ]
     return "\n".join(lines)

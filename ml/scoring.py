@@ -18,7 +18,7 @@ from ml import features as data
 from ml import segmentation
 from ml.reasons import explain
 from ml.registry import Champion, Registry
-from ml.results import MODELS, SATISFACTION, SEGMENTS, ScoreResult, read_decisions
+from ml.results import FROM_COMMENT, MODELS, SATISFACTION, SEGMENTS, ScoreResult, read_decisions
 
 CHUNK_ROWS = 20_000
 PROBABILITY = pa.decimal128(9, 6)
@@ -64,7 +64,7 @@ def score_all(
     versions = {name: int(version.version) for name, version in found.items() if version}
     missing = {name: _why_missing(home, name) for name in MODELS if name not in digests}
     for name, reason in missing.items():
-        what = "no scores" if name == SATISFACTION else "told apart by orders alone"
+        what = "told apart by orders alone" if name == SEGMENTS else "no scores"
         report(f"{name}: {what}, {reason}")
     target = home.scores / f"{folder.name}-{_joint_digest(digests, versions)}"
     receipt = target / "receipt.json"
@@ -79,12 +79,21 @@ def score_all(
             SATISFACTION_SCHEMA,
             _satisfaction(champions.get(SATISFACTION), folder),
         )
+        comments = _write(
+            target / "comment_scores.parquet",
+            SATISFACTION_SCHEMA,
+            _satisfaction(champions.get(FROM_COMMENT), folder),
+        )
         customers = _write(
             target / "segment_scores.parquet",
             SEGMENT_SCHEMA,
             _segments(champions.get(SEGMENTS), folder),
         )
-    counts = {"n_conversations": conversations, "n_customers": customers}
+    counts = {
+        "n_conversations": conversations,
+        "n_comments": comments,
+        "n_customers": customers,
+    }
     partial = receipt.with_suffix(".partial")
     partial.write_text(json.dumps(counts), encoding="utf-8")
     partial.replace(receipt)
@@ -95,6 +104,10 @@ def _satisfaction(champion: Champion | None, folder: Path) -> Iterator[pa.Table]
     if champion is None:
         return
     for frame in data.conversation_chunks(folder, CHUNK_ROWS):
+        if champion.name == FROM_COMMENT:
+            frame = data.commented(frame)
+            if frame.empty:
+                continue
         inputs = data.conform(data.conversation_inputs(frame), champion.columns)
         chances = champion.model.predict_proba(inputs)[:, 1]
         columns: dict[str, Any] = {
@@ -183,8 +196,10 @@ def _result(
     return ScoreResult(
         folder=target,
         satisfaction_scores=target / "satisfaction_scores.parquet",
+        comment_scores=target / "comment_scores.parquet",
         segment_scores=target / "segment_scores.parquet",
         n_conversations=counts["n_conversations"],
+        n_comments=counts["n_comments"],
         n_customers=counts["n_customers"],
         versions=versions,
         missing=missing,

@@ -35,13 +35,13 @@ def split_rows(
     """Hold out the latest quarter; rows of the same moment stay on one side.
 
     Falls back to a random quarter, stated in `words`, when most rows have no time, all happened at
-    once, or the later part would hold only one kind of answer. Random means a seeded hash of the
+    once, or one side would lack a kind of answer. Random means a seeded hash of the
     key, so a row stays on its side as the data grows and no champion was trained on its test rows.
 
     Args:
         times: when each label became known, UTC, missing where unknown.
         keys: one unique key per row.
-        labels: 0 or 1 per row.
+        labels: 0, 1, .. per row.
         seed: of the random split.
     """
     words = "rows have no times"
@@ -89,4 +89,5 @@ def _random(keys: pd.Series[Any], seed: int) -> Mask:
 
 def _both(labels: np.ndarray[Any, Any], test: Mask) -> bool:
     sides = (labels[test], labels[~test])
-    return all(min(int(side.sum()), int(len(side) - side.sum())) >= 2 for side in sides)
+    counts = [[int((side == one).sum()) for side in sides] for one in np.unique(labels)]
+    return len(counts) > 1 and min(map(min, counts)) >= 2

@@ -1,4 +1,4 @@
-"""Train both models: learn, log, register, let the gate decide, write the decision down."""
+"""Train the models: learn, log, register, let the gate decide, write the decision down."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from carelake.errors import RunFailed
 from carelake.settings import Home, Settings
+from ml import competition, satisfaction, segmentation
 from ml import features as data
-from ml import satisfaction, segmentation
 from ml.evaluation import auc_gain, mean_gain
 from ml.gate import Question, Rival, judge
 from ml.registry import (
@@ -29,6 +29,7 @@ from ml.registry import (
     latest_decision,
 )
 from ml.results import (
+    FROM_COMMENT,
     MODELS,
     SATISFACTION,
     SEGMENTS,
@@ -43,6 +44,10 @@ from ml.split import time_order
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Report = Callable[[str], None]
+ROWS = {
+    SATISFACTION: "surveyed conversations",
+    FROM_COMMENT: "surveyed conversations with a comment",
+}
 
 
 def train_all(
@@ -57,29 +62,50 @@ def train_all(
     with threadpool_limits(limits=1):
         outcomes = [
             step(home, settings, folder, registry, force, report)
-            for step in (_train_satisfaction, _train_segments)
+            for step in (_train_before_survey, _train_from_comment, _train_segments)
         ]
     return TrainResult([decision for decision, _ in outcomes], any(new for _, new in outcomes))
 
 
-def _train_satisfaction(
+def _train_before_survey(
     home: Home, settings: Settings, folder: Path, registry: Registry, force: bool, report: Report
 ) -> tuple[Decision, bool]:
-    frame = data.read_labelled(folder)
-    frame, dropped = _newest(frame, satisfaction.most_rows(settings.ml.time_budget_seconds))
+    return _train_satisfaction(
+        SATISFACTION, home, settings, folder, registry, force=force, report=report
+    )
+
+
+def _train_from_comment(
+    home: Home, settings: Settings, folder: Path, registry: Registry, force: bool, report: Report
+) -> tuple[Decision, bool]:
+    return _train_satisfaction(
+        FROM_COMMENT, home, settings, folder, registry, force=force, report=report
+    )
+
+
+def _train_satisfaction(
+    name: str,
+    home: Home,
+    settings: Settings,
+    folder: Path,
+    registry: Registry,
+    *,
+    force: bool,
+    report: Report,
+) -> tuple[Decision, bool]:
+    frame = data.read_labelled(folder, with_comment=name == FROM_COMMENT)
+    frame, dropped = _newest(frame, competition.most_rows(settings.ml.time_budget_seconds))
     inputs = data.conversation_inputs(frame)
     seen = pd.concat(
         [frame[["conversation_key", "label", "occurred_at", "label_at"]], inputs], axis=1
     )
-    question, earlier = _question(
-        home, settings, folder, SATISFACTION, "roc_auc", data.frame_digest(seen)
-    )
+    question, earlier = _question(home, settings, folder, name, "roc_auc", data.frame_digest(seen))
     if earlier is not None and not force:
-        report(f"{SATISFACTION}: decided before ({earlier.decision}: {earlier.reason})")
+        report(f"{name}: decided before ({earlier.decision}: {earlier.reason})")
         return earlier, False
     try:
         labels = frame["label"].to_numpy().astype(int)
-        satisfaction.check_labels(labels, settings.ml.min_labels)
+        satisfaction.check_labels(labels, settings.ml.min_labels, ROWS[name])
         trained = satisfaction.train_satisfaction(
             frame, inputs, settings.random_seed, settings.ml.time_budget_seconds
         )
@@ -88,13 +114,13 @@ def _train_satisfaction(
     if dropped:
         trained.notes.append(f"the {dropped:,} oldest labelled rows were left out (time budget)")
     digest = question.model_digest(trained.chances)
-    rival = _satisfaction_rival(registry, trained, digest, settings.random_seed)
+    rival = _satisfaction_rival(registry, name, trained, digest, settings.random_seed)
     gain = auc_gain(trained.labels, trained.chances, trained.baseline_chances, settings.random_seed)
     verdict, reason = judge("ROC AUC", trained.metrics["roc_auc"], gain, rival, digest)
-    note = satisfaction_note(trained, verdict, reason)
+    note = satisfaction_note(name, trained, verdict, reason)
     with registry.run(
-        SATISFACTION,
-        f"{SATISFACTION} {question.data_digest[:8]}",
+        name,
+        f"{name} {question.data_digest[:8]}",
         {**question.tags, "split": trained.split.kind, "decision": verdict},
         note,
     ) as run:
@@ -232,9 +258,9 @@ def _champion(registry: Registry, name: str, digest: str) -> tuple[Champion | No
 
 
 def _satisfaction_rival(
-    registry: Registry, trained: satisfaction.Trained, digest: str, seed: int
+    registry: Registry, name: str, trained: satisfaction.Trained, digest: str, seed: int
 ) -> Rival:
-    champion, rival = _champion(registry, SATISFACTION, digest)
+    champion, rival = _champion(registry, name, digest)
     if champion is None:
         return rival
     shaped = data.conform(trained.test_inputs, champion.columns)

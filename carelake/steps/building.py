@@ -137,6 +137,7 @@ def score(ctx: Context, progress: Progress) -> StepResult:
             con,
             {
                 "satisfaction_scores": scored.satisfaction_scores,
+                "comment_scores": scored.comment_scores,
                 "segment_scores": scored.segment_scores,
             },
         )

@@ -23,6 +23,7 @@ OPS_TABLES = (
 """What `ops.duckdb` has of the recorded tables, as they are."""
 SCORE_TABLES = {
     "satisfaction_scores": ("conversation_key", "before_survey"),
+    "comment_scores": ("conversation_key", "from_comment"),
     "segment_scores": ("customer_key", "customer_segments"),
 }
 

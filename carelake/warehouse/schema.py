@@ -84,6 +84,10 @@ create table if not exists ml.satisfaction_scores (
     conversation_key varchar, p_satisfied decimal(9, 6), reasons json, model_name varchar,
     model_version integer, model_digest varchar, features_digest varchar
 );
+create table if not exists ml.comment_scores (
+    conversation_key varchar, p_satisfied decimal(9, 6), reasons json, model_name varchar,
+    model_version integer, model_digest varchar, features_digest varchar
+);
 create table if not exists ml.segment_scores (
     customer_key varchar, segment_id integer, segment_name varchar, distance decimal(18, 6),
     model_name varchar, model_version integer, model_digest varchar, features_digest varchar

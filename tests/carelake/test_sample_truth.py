@@ -177,7 +177,7 @@ def test_the_champion_beats_the_owners_recipe_and_scores_everyone(sample_run: Sa
     env = sample_run.environment
     decisions = rows("from model_decisions order by model_name", env)
     assert {(d["model_name"], d["decision"]) for d in decisions} == {
-        ("before_survey", "promoted"), ("customer_segments", "promoted"),
+        ("before_survey", "promoted"), ("customer_segments", "promoted"), ("from_comment", "promoted"),
     }  # fmt: skip
     satisfaction = decisions[0]
     assert float(satisfaction["challenger_value"]) > float(satisfaction["baseline_value"]) + 0.1

@@ -155,6 +155,10 @@ def conversations(count: int, seed: int, signal: float = 1.0) -> pd.DataFrame:
     )
     frame["label_satisfied"] = pd.Series(happy, dtype="boolean").where(pd.Series(surveyed), pd.NA)
     frame["label_at"] = pd.Series(closed + pd.to_timedelta(2, unit="h")).where(surveyed)
+    # Nearly all who say more in the survey say what they mean.
+    honest = np.where(rng.random(count) < 0.9, happy, ~happy)
+    words = np.array([rng.choice(HAPPY if mood else ANGRY) for mood in honest], dtype=object)
+    frame["comment"] = np.where(surveyed & (rng.random(count) < 0.7), words, None)
     return frame
 
 

@@ -177,7 +177,7 @@ def test_owner_files_without_anything_but_text_and_channel_train(
     folder = write_features(tmp_path / "bare", talks, customers(3, seed=1)[["customer_key"]])
     frame = data.read_labelled(folder)
     trained = train_satisfaction(frame, data.conversation_inputs(frame), 1, 20)
-    assert trained.spec.columns == ["text", "channel"]
+    assert trained.spec.columns == ["text", "channel", "text_length"]
     assert trained.metrics["roc_auc"] > 0.55
 
 
@@ -187,8 +187,8 @@ def test_a_large_vocabulary_is_stored_in_one_piece() -> None:
 
     import skops.io
 
-    from ml.estimators import Terms
     from ml.registry import TRUSTED_TYPES
+    from ml.texts import Terms
 
     texts = [f"word{n} 订单{n}号" for n in range(3000)]
     terms = Terms(analyzer="char_wb", ngram_range=(2, 4)).fit(texts)
@@ -233,3 +233,18 @@ def test_real_support_contacts_reach_the_reference(home: Home, tmp_path: Path) -
     print(f"ROC AUC {verdict.challenger_value}, owner's recipe {verdict.baseline_value}")
     assert verdict.promoted
     assert verdict.challenger_value >= 0.694
+
+
+def test_comments_are_scored_where_there_are_any_and_nowhere_else(
+    trained: Trained, features: Path
+) -> None:
+    found = ml.score(trained[0], SETTINGS, features)
+    scores = pd.read_parquet(found.comment_scores).set_index("conversation_key")
+    talks = pd.read_parquet(features / "conversations.parquet").set_index("conversation_key")
+    spoke = talks.index[talks["comment"].notna()]
+    assert set(scores.index) == set(spoke) and found.n_comments == len(spoke) > 100
+    assert set(scores["model_name"]) == {"from_comment"}
+    reasons = scores["reasons"].map(json.loads)
+    assert reasons.map(len).between(1, 3).all()
+    told = reasons.map(lambda each: {reason["input"] for reason in each})
+    assert told.map(lambda inputs: bool({"text", "text_length"} & inputs)).mean() > 0.8

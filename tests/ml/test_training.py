@@ -16,7 +16,7 @@ import pytest
 import ml
 from carelake.errors import RunFailed
 from carelake.settings import Home
-from ml.results import SATISFACTION, SEGMENTS, Decision, TrainResult
+from ml.results import FROM_COMMENT, MODELS, SATISFACTION, SEGMENTS, Decision, TrainResult
 from tests.ml.conftest import SETTINGS, conversations, customers, write_features
 
 Trained = tuple[Home, TrainResult]
@@ -42,7 +42,8 @@ def test_first_models_beat_the_owners_recipe_and_become_champions(trained: Train
         assert each.challenger_value > each.baseline_value + 0.1
         assert each == Decision.read(home.decisions / f"{each.decision_id}.json")
     assert decision(result, SATISFACTION).challenger_value > 0.75
-    assert ml.has_champion(home) == {SATISFACTION: True, SEGMENTS: True}
+    assert decision(result, FROM_COMMENT).challenger_value > 0.85
+    assert ml.has_champion(home) == dict.fromkeys(MODELS, True)
 
 
 def test_runs_show_baseline_candidates_charts_and_digests(trained: Trained) -> None:
@@ -60,7 +61,7 @@ def test_runs_show_baseline_candidates_charts_and_digests(trained: Trained) -> N
         plots = [file.path for file in client.list_artifacts(each.run_id, "plots")]
         assert len(plots) == 2
     candidates = [run for run in runs(home, SATISFACTION) if "candidate" in run.data.tags]
-    assert len(candidates) == 7
+    assert len(candidates) == 11
     assert sum(run.data.tags["chosen"] == "true" for run in candidates) == 1
 
 
@@ -148,11 +149,11 @@ def test_too_little_to_learn_from_is_refused_and_the_champion_untouched(
     folder = write_features(tmp_path / "few", talks, people)
     said: list[str] = []
     result = ml.train(home, SETTINGS, folder, report=said.append)
-    assert [each.decision for each in result.decisions] == ["refused", "refused"]
+    assert [each.decision for each in result.decisions] == ["refused", "refused", "refused"]
     reason = decision(result, SATISFACTION).reason
     assert ("are satisfied" in reason) if one_class else ("60 are needed" in reason)
     assert runs(home, SATISFACTION) == []
-    assert ml.has_champion(home) == {SATISFACTION: False, SEGMENTS: False}
+    assert ml.has_champion(home) == dict.fromkeys(MODELS, False)
     scores = ml.score(home, SETTINGS, folder, report=said.append)
     assert scores.n_conversations == 0
     # who never ordered is told by a rule, which needs no model; the others stay together
@@ -224,11 +225,13 @@ def test_a_champion_that_mlflow_lost_is_not_replaced_unless_forced(
 
     home = new_home("lost")
     shutil.copytree(trained[0].decisions, home.decisions)
-    with pytest.raises(RunFailed, match="has lost the champion of before_survey and customer_seg"):
+    with pytest.raises(
+        RunFailed, match="has lost the champion of before_survey and from_comment and cust"
+    ):
         ml.train(home, SETTINGS, features)
-    assert ml.has_champion(home) == {SATISFACTION: False, SEGMENTS: False}
+    assert ml.has_champion(home) == dict.fromkeys(MODELS, False)
     ml.train(home, SETTINGS, features, force=True)
-    assert ml.has_champion(home) == {SATISFACTION: True, SEGMENTS: True}
+    assert ml.has_champion(home) == dict.fromkeys(MODELS, True)
 
 
 def test_a_training_killed_after_it_crowned_is_finished_with_the_same_version(
@@ -246,9 +249,9 @@ def test_a_training_killed_after_it_crowned_is_finished_with_the_same_version(
     registry = Registry(home)
     experiment = registry.client.get_experiment_by_name(SEGMENTS)
     left = registry.client.create_run(experiment.experiment_id).info.run_id
-    assert ml.has_champion(home) == {SATISFACTION: True, SEGMENTS: False}
+    assert ml.has_champion(home) == dict.fromkeys(MODELS, True) | {SEGMENTS: False}
     result = ml.train(home, SETTINGS, features)
     again = decision(result, SEGMENTS)
     assert again == replace(before, decided_at=again.decided_at, run_id=again.run_id)
-    assert ml.has_champion(home) == {SATISFACTION: True, SEGMENTS: True}
+    assert ml.has_champion(home) == dict.fromkeys(MODELS, True)
     assert registry.client.get_run(left).info.status == "KILLED"

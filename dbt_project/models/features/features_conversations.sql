@@ -21,6 +21,15 @@ surveys_so_far as (
     window so_far as (partition by customer_key order by responded_at)
 ),
 
+comments as (
+    select
+        conversation_key,
+        string_agg({{ mask_text('comment') }}, chr(10) order by responded_at, survey_response_key) as comment,
+    from {{ ref('int_survey_responses') }}
+    where conversation_key is not null and comment is not null
+    group by conversation_key
+),
+
 order_days as (
     select customer_key, ordered_at, sum(amount) as amount, count(*) as n_orders,
     from {{ ref('int_orders') }}
@@ -112,6 +121,7 @@ final as (
         agents.team,
         agents.agent_name,
         messages.text,
+        comments.comment,
         conversations.attributes::varchar as attributes,
         surveys.satisfaction >= {{ var('satisfied_from') }} as label_satisfied,
         surveys.responded_at as label_at,
@@ -128,6 +138,7 @@ final as (
     left join agents on conversations.agent_key = agents.agent_key
     left join {{ ref('int_conversation_surveys') }} as surveys
         on conversations.conversation_key = surveys.conversation_key
+    left join comments on conversations.conversation_key = comments.conversation_key
 )
 
 select * from final

@@ -1,0 +1,297 @@
+"""Candidates compete on rows they have not seen; the simplest within noise of the best wins.
+
+The same code serves every model that gives chances of classes, and the benchmark of real data.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import Pipeline
+
+from ml.estimators import (
+    Blend,
+    Calibrated,
+    calibration,
+    corrected,
+    folds,
+    linear_inputs,
+    tree_inputs,
+    trees,
+)
+from ml.evaluation import best_weights, measure, row_losses
+from ml.features import InputSpec, choose_inputs, conform, kinds
+from ml.linear import Linear, Pair
+from ml.reasons import centre
+from ml.split import split_rows, time_order, usable
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+PLAIN = (0.1, 0.3, 1.0, 3.0)
+WEIGHTED = (0.3, 1.0, 3.0)
+LEAVES = (4, 10)
+ROUNDS = 150
+SHARES = (0.25, 0.5, 0.75)
+RULE = "the simplest whose mean log loss is within one standard error of the best's, row by row"
+ROWS_PER_BUDGET_SECOND = 10_000
+FULL_SEARCH_PER_BUDGET_SECOND = 2_000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model tried on rows it had not seen; `rank` is its simplicity, 0 first.
+
+    `chances` are calibrated on those rows; `slope` and `shifts` are the correction.
+    """
+
+    name: str
+    rank: int
+    params: dict[str, Any]
+    metrics: dict[str, float]
+    losses: Array
+    seconds: float
+    raw: Array
+    chances: Array
+    slope: float
+    shifts: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A fitted model with how it was chosen."""
+
+    model: Calibrated
+    spec: InputSpec
+    columns: dict[str, str]
+    candidates: list[Candidate]
+    chosen: Candidate
+    how: str
+    labels: Array
+    """Of the rows candidates were compared on."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled rows, earliest first: what a model may learn from.
+
+    Args:
+        inputs: from `conversation_inputs`.
+        labels: 0, 1, .. per row.
+        times: when each label became known, missing where unknown.
+        keys: one unique key per row.
+    """
+
+    inputs: pd.DataFrame
+    labels: Array
+    times: pd.Series[Any]
+    keys: pd.Series[Any]
+
+    def sorted_by_time(self) -> Rows:
+        """The same rows in the one order that models are trained in, whatever order they came in."""
+        return self.take(time_order(self.times, self.keys))
+
+    def take(self, places: Array) -> Rows:
+        """Some of the rows."""
+        return Rows(
+            self.inputs.iloc[places],
+            self.labels[places],
+            self.times.iloc[places],
+            self.keys.iloc[places],
+        )
+
+
+def most_rows(budget: float) -> int:
+    """Labelled rows a training takes, newest first: what fits the time budget on two cores."""
+    return int(ROWS_PER_BUDGET_SECOND * budget)
+
+
+def learn(rows: Rows, seed: int, budget: float) -> Learned:
+    """Choose inputs, let candidates compete, fit the winner on all rows, calibrate it.
+
+    The search is cut to size by row counts, never by the clock, so that it can be repeated.
+
+    Args:
+        rows: at least two rows of each of two or more classes, in the order of `sorted_by_time`.
+        seed: of every random choice.
+        budget: seconds for everything on two cores.
+
+    Raises:
+        ValueError: no column varies, so there is nothing to learn from.
+    """
+    spec = choose_inputs(rows.inputs)
+    if not spec.columns:
+        raise ValueError("no feature varies among the labelled rows")
+    columns = kinds(spec)
+    shaped = conform(rows.inputs, columns)
+    is_full = len(shaped) <= FULL_SEARCH_PER_BUDGET_SECOND * budget
+    parts, how = validation(rows, seed, is_full)
+    with warnings.catch_warnings():
+        hush()
+        candidates, checked = _compete(spec, shaped, rows.labels, parts, seed, is_full)
+        chosen = choose(candidates)
+        model = _fit(spec, shaped, rows.labels, chosen, candidates, seed)
+    weights = best_weights(checked, chosen.chances)
+    fitted = Calibrated(model, chosen.slope, chosen.shifts, columns=columns, weights=weights)
+    fitted.centre = centre(fitted, shaped)
+    return Learned(fitted, spec, columns, candidates, chosen, how, checked)
+
+
+def validation(rows: Rows, seed: int, is_full: bool) -> tuple[list[tuple[Array, Array]], str]:
+    """Pairs of row positions (learn, check). Later in time where there are times, else folds.
+
+    Later in time means: the last quarter told from what came before, and the part before it likewise.
+    """
+    last = split_rows(rows.times, rows.keys, rows.labels, seed)
+    if last.kind != "later in time" or not usable(last, rows.labels):
+        return folds(rows.labels, seed, 3), "3 folds, random: no later part holds every answer"
+    before, after = np.flatnonzero(last.train), np.flatnonzero(last.test)
+    parts = [(before, after)]
+    if is_full:
+        earlier = rows.take(before)
+        first = split_rows(earlier.times, earlier.keys, earlier.labels, seed)
+        if first.kind == "later in time" and usable(first, earlier.labels):
+            parts.append((before[first.train], before[first.test]))
+    return parts, f"later in time, {len(parts)} part(s) told from what came before"
+
+
+def choose(candidates: list[Candidate]) -> Candidate:
+    """The simplest candidate within noise of the best.
+
+    Noise is one standard error of the difference in log loss on the same rows. A winner by less would
+    be another one on other rows, and the simpler one is quicker and easier to explain.
+    """
+    best = min(candidates, key=lambda candidate: (candidate.losses.mean(), candidate.rank))
+    near = [one for one in candidates if _is_near(one.losses - best.losses)]
+    return min(near, key=lambda candidate: (candidate.rank, candidate.losses.mean()))
+
+
+def _is_near(worse_by: Array) -> bool:
+    return float(worse_by.mean()) <= float(worse_by.std() / np.sqrt(len(worse_by)))
+
+
+def _compete(
+    spec: InputSpec,
+    shaped: pd.DataFrame,
+    labels: Array,
+    parts: list[tuple[Array, Array]],
+    seed: int,
+    is_full: bool,
+) -> tuple[list[Candidate], Array]:
+    """Every candidate on every part; also the labels of the rows they were checked on."""
+    models: list[tuple[str, int, dict[str, Any], Any]] = [
+        *(
+            (f"linear C={c}", 0, {"plain": c}, Linear(c))
+            for c in (PLAIN if is_full else PLAIN[1:2])
+        ),
+        *(
+            (f"weighted C={c}", 1, {"weighted": c}, Linear(c, is_weighted=True))
+            for c in (WEIGHTED if is_full else WEIGHTED[1:2])
+        ),
+    ]
+    grown: list[tuple[str, int, dict[str, Any], Any]] = [
+        (f"trees leaves={n}", 4, {"leaves": n, "rounds": ROUNDS}, trees(seed, n, ROUNDS))
+        for n in (LEAVES if is_full else LEAVES[:1])
+    ]
+    found: dict[str, list[Array]] = {}
+    spent: dict[str, float] = {}
+    classes = len(np.unique(labels))
+    for learned, checked in parts:
+        fit, check = shaped.iloc[learned], shaped.iloc[checked]
+        # The inputs of a family are made once: only the last step differs between its members.
+        families = ((linear_inputs(spec), models), (tree_inputs(spec, seed, classes), grown))
+        for prepare, members in families:
+            began = time.perf_counter()
+            left, right = prepare.fit_transform(fit, labels[learned]), prepare.transform(check)
+            for name, _, _, model in members:
+                chances = model.fit(left, labels[learned]).predict_proba(right)
+                found.setdefault(name, []).append(chances)
+                spent[name] = spent.get(name, 0.0) + time.perf_counter() - began
+                began = time.perf_counter()
+    truth = labels[np.concatenate([checked for _, checked in parts])]
+    candidates = [
+        _candidate(name, rank, params, np.vstack(found[name]), truth, spent[name])
+        for name, rank, params, _ in [*models, *grown]
+    ]
+    return [*candidates, *_blends(candidates, truth)], truth
+
+
+def _blends(candidates: list[Candidate], truth: Array) -> list[Candidate]:
+    """Blend the best of each family; the shares with the lowest loss on these rows are taken."""
+    plain, weighted, tall = (_best(candidates, rank) for rank in (0, 1, 4))
+
+    def mixed(name: str, rank: int, one: Candidate, other: Candidate, key: str) -> Candidate:
+        tried = [
+            _candidate(
+                name,
+                rank,
+                one.params | other.params | {key: share},
+                (1 - share) * one.raw + share * other.raw,
+                truth,
+                0.0,
+            )
+            for share in SHARES
+        ]
+        return min(tried, key=lambda candidate: float(candidate.losses.mean()))
+
+    pair = mixed("linear and weighted", 2, plain, weighted, "share_weighted")
+    flat = min((plain, weighted, pair), key=lambda candidate: float(candidate.losses.mean()))
+    return [pair, mixed("blend", 3, flat, tall, "share_trees")]
+
+
+def _candidate(
+    name: str, rank: int, params: dict[str, Any], raw: Array, truth: Array, seconds: float
+) -> Candidate:
+    slope, shifts = calibration(truth, raw)
+    chances = corrected(raw, slope, shifts)
+    losses = row_losses(truth, chances)
+    metrics = measure(truth, chances)
+    return Candidate(name, rank, params, metrics, losses, seconds, raw, chances, slope, shifts)
+
+
+def _fit(
+    spec: InputSpec,
+    shaped: pd.DataFrame,
+    labels: Array,
+    chosen: Candidate,
+    candidates: list[Candidate],
+    seed: int,
+) -> Any:
+    params = chosen.params
+
+    def flat() -> Pipeline:
+        last: Any = Linear(params.get("plain", 1.0))
+        if "plain" in params and "weighted" in params:
+            last = Pair(params["plain"], params["weighted"], params["share_weighted"])
+        elif "weighted" in params:
+            last = Linear(params["weighted"], is_weighted=True)
+        return Pipeline([("inputs", linear_inputs(spec)), ("model", last)]).fit(shaped, labels)
+
+    if chosen.rank < 3:
+        return flat()
+    last = trees(seed, params["leaves"], params["rounds"])
+    dense = tree_inputs(spec, seed, len(np.unique(labels)))
+    tall = Pipeline([("inputs", dense), ("model", last)]).fit(shaped, labels)
+    if chosen.rank == 4:
+        # Trees give no reasons: the best linear model beside them tells those, and has no say.
+        params = _best(candidates, 0).params
+        return Blend(flat(), tall, 1.0)
+    return Blend(flat(), tall, params["share_trees"])
+
+
+def _best(candidates: list[Candidate], rank: int) -> Candidate:
+    same = [candidate for candidate in candidates if candidate.rank == rank]
+    return min(same, key=lambda candidate: float(candidate.losses.mean()))
+
+
+def hush() -> None:
+    """Within `catch_warnings`: narrow bins and an early stop of the solver are expected."""
+    warnings.filterwarnings("ignore", message="Bins whose width are too small")
+    warnings.filterwarnings("ignore", message="Found unknown categories")
+    warnings.filterwarnings("ignore", message="Skipping features without any observed values")
+    warnings.filterwarnings("ignore", category=ConvergenceWarning)

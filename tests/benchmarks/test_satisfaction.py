@@ -1,0 +1,180 @@
+"""`python -m benchmarks.satisfaction` from end to end, on small files of every awkward sort."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.labelled import Mapping, Unreadable, labelled
+from benchmarks.satisfaction import main
+from tests.conftest import PROJECT
+
+MAPPINGS = PROJECT / "benchmarks" / "mappings"
+GOOD = ["很好吃，送得快", "非常满意", "味道不错", "great and quick", "so happy 😀"]
+BAD = ["太慢了", "送错了，很失望", "难吃", "still not here", "never again!!"]
+FAIR = ["收到了", "order 12", "what time", "怎么下单"]
+
+
+def texts(pool: list[str], count: int, rng: np.random.Generator) -> list[str]:
+    return [f"{rng.choice(pool)} {rng.choice(pool)} {rng.integers(99)}" for _ in range(count)]
+
+
+def write(path: Path, table: pd.DataFrame, encoding: str = "utf-8") -> Path:
+    content = table.to_csv(index=False).encode(encoding)
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+def reviews(count: int, seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {
+            "label": [1] * count + [0] * count,
+            "review": texts(GOOD, count, rng) + texts(BAD, count, rng),
+        }
+    )
+    return table.sample(frac=1, random_state=seed)
+
+
+def run(*words: object) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.satisfaction", *map(str, words), "--json", "-"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "chosen:" in done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.slow
+def test_a_packed_gb18030_file_is_learned_from_and_one_of_other_order_told(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.csv.gz", reviews(90, 1), "gb18030")
+    other = reviews(40, 2)[["review", "label"]]
+    other.loc[other.index[:3], "review"] = None
+    found = run(train, write(tmp_path / "test.csv", other), "--mapping", MAPPINGS / "waimai.yml")
+    assert found["auc"] > 0.9 and found["accuracy"] > 0.85 and found["macro_f1"] > 0.85
+    assert 0 <= found["brier"] < 0.2 and found["seconds"] > 0 and found["peak_mb"] > 50
+    assert (found["n_train"], found["n_test"]) == (180, 80)
+
+
+@pytest.mark.slow
+def test_three_classes_with_one_missing_from_the_test_and_an_unseen_category(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(4)
+    parts = [("positive", GOOD), ("negative", BAD), ("neutral", FAIR)]
+    rows = [
+        {"airline_sentiment": name, "text": text, "airline": rng.choice(["A", "B"])}
+        for name, pool in parts
+        for text in texts(pool, 70, rng)
+    ]
+    table = pd.DataFrame(rows)
+    train = write(tmp_path / "train.csv", table)
+    test = table[table["airline_sentiment"] != "neutral"].sample(40, random_state=1)
+    told = write(tmp_path / "test.csv", test.assign(airline="C"))
+    found = run(train, told, "--mapping", MAPPINGS / "twitter_airline.yml")
+    assert found["accuracy"] > 0.85 and found["auc"] > 0.9
+    one = write(tmp_path / "one.csv", test[test["airline_sentiment"] == "negative"])
+    assert run(train, one, "--mapping", MAPPINGS / "twitter_airline.yml")["auc"] is None
+
+
+def test_folds_tell_rows_with_and_without_a_remark_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(5)
+    satisfied = rng.random(240) < 0.6
+    said = np.where(satisfied, texts(GOOD, 240, rng), texts(BAD, 240, rng))
+    table = pd.DataFrame(
+        {
+            "Unique id": [f"u{row}" for row in range(240)],
+            "channel_name": rng.choice(["Inbound", "Email"], 240),
+            "category": rng.choice(["Returns", "Refund"], 240),
+            "CSAT Score": np.where(satisfied, 5, 1),
+            "Customer Remarks": np.where(rng.random(240) < 0.5, said, None),
+            "Agent_name": np.where(satisfied, "Li", "Ada"),
+        }
+    )
+    again = pd.concat([table, table.head(10)])
+    file = write(tmp_path / "rows.csv", again)
+    mapping = MAPPINGS / "csat_with_remark.yml"
+    assert main([str(file), "--folds", "2", "--mapping", str(mapping), "--json", "-"]) == 0
+    told = capsys.readouterr()
+    found = json.loads(told.out)
+    assert found["n"] == 240 and "10 repeats left out" in told.err
+    assert found["with"]["auc"] > 0.9 > 0.7 > found["without"]["auc"]
+    assert found["with"]["n"] + found["without"]["n"] == 240
+    low, high = found["intervals"]["auc"]
+    assert low < found["auc"] + 0.05 and low < high
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "message"),
+    [
+        ("label,text\n1,a\n", [], "there is no column 'review'; it has label, text"),
+        ("label,review\n1,a\n1,b\n", [], "all 2 rows have the label '1'"),
+        ("label,review\n", [], "there is no row below the header"),
+        ("label,review\n,a\n", [], "no row has a label in 'label'"),
+        ("label,review\n1,a\n0,b\n", ["--folds", "9"], "too few rows for so many"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_one_line(
+    content: str, words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text(content, encoding="utf-8")
+    mapping = str(MAPPINGS / "text_label.yml")
+    assert main([str(file), *(words or ["--folds", "2"]), "--mapping", mapping]) == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("benchmarks.satisfaction: ") and message in last
+
+
+def test_a_file_or_mapping_that_is_not_there_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mapping = str(MAPPINGS / "waimai.yml")
+    assert main([str(tmp_path / "no.csv"), "--folds", "2", "--mapping", mapping]) == 2
+    assert "no.csv: No such file" in capsys.readouterr().err
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text("label: {column: a}\ncolour: red\n", encoding="utf-8")
+    with pytest.raises(Unreadable, match=r"wrong\.yml: colour"):
+        Mapping.load(wrong)
+    wrong.write_text("label: {column: a}\ncolumns: {mood: b}\n", encoding="utf-8")
+    with pytest.raises(Unreadable, match="mood is none of"):
+        Mapping.load(wrong)
+
+
+@pytest.mark.parametrize("path", sorted(MAPPINGS.glob("*.yml")), ids=lambda path: path.stem)
+def test_shipped_mappings_take_no_names_and_nothing_the_label_brought(path: Path) -> None:
+    mapping = Mapping.load(path)
+    text = path.read_text(encoding="utf-8").split("\n", 3)[-1]
+    assert "Agent_name" not in text and "negativereason" not in text
+    assert mapping.label.column not in (mapping.text, *mapping.columns.values())
+    assert (mapping.text == "Customer Remarks") is (path.stem == "csat_with_remark")
+
+
+def test_moments_become_waits_and_a_reply_before_the_question_is_unknown(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "CSAT Score": [5, 1, 4],
+            "channel_name": ["a", "b", "a"],
+            "Issue_reported at": ["14/08/2023 10:30", "14/08/2023 10:30", "13/08/2023 23:30"],
+            "issue_responded": ["14/08/2023 12:00", "14/08/2023 09:00", "14/08/2023 00:30"],
+            "order_date_time": ["13/08/2023 10:30", None, None],
+        }
+    )
+    mapping = Mapping.load(MAPPINGS / "csat_before_survey.yml")
+    found, _ = labelled(write(tmp_path / "rows.csv", table), mapping)
+    inputs = found.rows.inputs
+    assert inputs["first_reply_minutes"].fillna(-1).tolist() == [90, -1, 60]
+    assert inputs["hour_of_day"].tolist() == [10, 10, 23]
+    assert inputs["day_of_week"].tolist() == [1, 1, 7]
+    assert inputs["reply_hour"].fillna(-1).tolist() == [11.5, -1, 0]
+    assert inputs["attribute: days since order"].tolist()[0] == "1.0"
+    assert found.rows.labels.tolist() == [1, 0, 1]
