@@ -16,8 +16,8 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from carelake import strict_yaml
+from carelake.encodings import is_encoding
 from carelake.setting_groups.base import Strict
-from carelake.source_list import is_encoding
 from ml import features as data
 from ml.competition import Rows
 

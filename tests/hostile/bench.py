@@ -93,6 +93,13 @@ class Account:
     reasons: list[str]
 
 
+LINES = (
+    "array_to_string(list_sort(list_filter(string_split(concat_ws(chr(10), body_text, quoted_text, "
+    "signature_text), chr(10)), lambda line: line <> '')), chr(10))"
+)
+"""All lines of a mail's text, sorted."""
+
+
 class Bench:
     """Brings generated files through extract and load, many at a time."""
 
@@ -143,7 +150,8 @@ class Bench:
         columns = (
             ("communication_id", "body")
             if table == "communications"
-            else ("message_id", "body_text")
+            # new text, quoted text and signature lie apart: every line arrives in one of them
+            else ("message_id", LINES)
         )
         rows = self._ask(
             f"select file_name, row_number, {columns[0]}, {columns[1]} from raw.{table} {where} order by 1, 2"

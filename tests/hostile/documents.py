@@ -159,7 +159,8 @@ def mbox_case(draw: st.DrawFn) -> Case:
             )
             lines += [text.encode() for text in texts]
             assert case.good is not None
-            case.good.append((f"m{i}@x", "\n".join([f"body {i}", *texts]).strip()))
+            said = sorted((line for line in [f"body {i}", *texts] if line), key=str.encode)
+            case.good.append((f"m{i}@x", "\n".join(said)))
             case.places.append(i)
         case.n_broken += kind in ("nobody", "long")
         quoted = [b">" + line if re.match(rb">*From ", line) else line for line in lines]
