@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-UNTIMED = {"soak"}
+UNTIMED = {"soak", "arrival"}
 """Parts whose comparisons are not of seconds."""
 
 
