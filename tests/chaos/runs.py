@@ -196,15 +196,16 @@ def die_with_parent() -> None:
 # -- inside the fork -----------------------------------------------------------------------------
 def _run(home: Path, orders: Orders, tell: int) -> int:
     """The command line's `run`, with its steps watched."""
-    from carelake import cli, pipeline, steps
+    from carelake import cli, pipeline
+    from carelake.steps import StepResult, building
 
     os.environ["CARELAKE_HOME"] = str(home)
     watch = _Watch(home, orders, tell)
-    perform, train = pipeline.perform, steps.train
+    perform, train = pipeline.perform, building.train
 
     def watched(ctx: Any, name: str, progress: Any, **options: Any) -> Any:
         if STEPS.index(name) < STEPS.index(orders.first):
-            return steps.StepResult(name, details={"failed": {}}, summary="was done before")
+            return StepResult(name, details={"failed": {}}, summary="was done before")
         watch.begin(name)
         return perform(ctx, name, progress, **options)
 
@@ -214,7 +215,7 @@ def _run(home: Path, orders: Orders, tell: int) -> int:
         watch.go_on("score")
         return result
 
-    pipeline.perform, steps.train = watched, watched_train
+    pipeline.perform, building.train = watched, watched_train
     sys.argv = ["carelake", "run"]
     if orders.largest_file:
         resource.setrlimit(resource.RLIMIT_FSIZE, (orders.largest_file, orders.largest_file))
