@@ -14,6 +14,9 @@ SATISFACTION = "before_survey"
 FROM_COMMENT = "from_comment"
 SEGMENTS = "customer_segments"
 MODELS = (SATISFACTION, FROM_COMMENT, SEGMENTS)
+AWAITED = (SATISFACTION, SEGMENTS)
+"""Models whose lack of a champion is a reason to train before scoring. Many companies never ask for
+comments: those must not train anew with every build."""
 
 Verdict = Literal["promoted", "rejected", "refused"]
 

@@ -127,9 +127,11 @@ def score(ctx: Context, progress: Progress) -> StepResult:
     from carelake.warehouse.build import features_folder
     from carelake.warehouse.connection import connect, write_lock
     from ml import api
+    from ml.results import AWAITED
 
     notes: list[str] = []
-    if not all(api.has_champion(ctx.home).values()):
+    champions = api.has_champion(ctx.home)
+    if not all(champions[model] for model in AWAITED):
         notes.append(train(ctx, progress).summary)
     scored = api.score(ctx.home, ctx.settings, features_folder(ctx), report=progress.say)
     with write_lock(ctx.home, "record scores", say=progress.say), connect(ctx.home) as con:
