@@ -19,8 +19,8 @@ from tests.chaos.runs import STEPS, Orders, Run, ask, copy_tree, empty
 
 FIRST, SECOND = "first", "second"
 SCENES = (FIRST, SECOND)
-CUSTOMERS, DAYS, SEED = 70, 60, 1
-"""So small a company, and both models are promoted: kills then meet a champion."""
+CUSTOMERS, DAYS, SEED = 110, 60, 1
+"""So small a company, and both models that are waited for are promoted: kills then meet a champion."""
 LATER = (
     "crm/contacts-20240301-page-1.json", "chat/messages-2024-02.jsonl.gz",
     "phone/calls-2024-02.csv",

@@ -49,7 +49,7 @@ class RealRun:
         return {
             source: {
                 name.removeprefix("n_"): sum(
-                    int(run[name]) for run in found if run["source_name"] == source
+                    int(run[name] or 0) for run in found if run["source_name"] == source
                 )
                 for name in counts
             }
