@@ -67,11 +67,17 @@ def probe(ctx: Context, source: Source, limit: int) -> Probe:
 def _total(ctx: Context, source: Source) -> str:
     """How many records there are altogether, where the source can say."""
     from carelake.sources.counting import counter
+    from carelake.sources.patience import Passing, Refused
     from carelake.sources.renewed_secrets import kept_in
 
     count = counter(source)
-    with kept_in(ctx.home.renewed_secrets):
-        counted = count(source, ctx.config_dir) if count else None
+    if count is None:
+        return ""
+    try:
+        with kept_in(ctx.home.renewed_secrets):
+            counted = count(source, ctx.config_dir)
+    except (Passing, Refused) as error:
+        return f"; could not be counted: {error}"
     return f" of {counted.n_theirs:,} ({counted.scope})" if counted else ""
 
 

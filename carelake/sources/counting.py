@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from carelake.errors import ConfigError
 from carelake.landing import manifests
 from carelake.source_list import Source
 from carelake.sources.extract import MODULES
@@ -69,7 +70,7 @@ def count_if_due(
     try:
         with kept_in(secrets):
             counted = count(source, base)
-    except (Passing, Refused, OSError, ValueError) as error:
+    except (Passing, Refused, ConfigError, OSError, ValueError) as error:
         return f"could not be counted: {error}"
     landed = manifests(landing, source.name)
     if counted is not None and landed:

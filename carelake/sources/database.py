@@ -28,7 +28,7 @@ from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult, Place, begin_extract, write_batch
 from carelake.sources.connections import Connection, find_connection
 from carelake.sources.counting import Counted
-from carelake.sources.patience import Passing, Refused, patiently
+from carelake.sources.patience import Passing, Refused, patiently, told
 from carelake.sources.store import Bound, Column, Grows, Slice, Store, grown
 from carelake.sql_text import ident, literal
 from carelake.window import EVERYTHING, Window
@@ -78,7 +78,11 @@ def extract(
             rows = tries(_read, source, connection, place, window, is_probe, tries.statistics)
             return _land(source, rows, place, window)
         except (Passing, Refused, ConfigError) as error:
-            return ExtractResult(source.name, "failed", message=_told(source, connection, error))
+            return ExtractResult(
+                source.name,
+                "failed",
+                message=told(source.connection, connection, error, rule.attempts),
+            )
 
 
 def count(source: Source, base: Path) -> Counted | None:
@@ -303,14 +307,3 @@ def _told_bound(bound: Bound | None) -> int | str | None:
 def _settings(source: Source) -> DatabaseSettings:
     assert source.database is not None
     return source.database
-
-
-def _told(source: Source, connection: Connection | None, error: Exception) -> str:
-    said = f"connection '{source.connection}': {error}"
-    if isinstance(error, ConfigError) and f"'{source.connection}'" in str(error):
-        said = str(error)
-    if isinstance(error, Passing):
-        said += f" ({_settings(source).attempts} tries); the next run goes on"
-    if connection is not None and connection.password:
-        said = said.replace(connection.password, "***")
-    return said

@@ -33,7 +33,7 @@ from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult, Place, begin_extract, write_batch
 from carelake.sources.connections import Connection, find_connection
 from carelake.sources.counting import Counted
-from carelake.sources.patience import Passing, Refused, patiently
+from carelake.sources.patience import Passing, Refused, patiently, told
 from carelake.sources.plain_json import iso, line_of
 from carelake.sql_text import literal
 from carelake.window import EVERYTHING, Window
@@ -103,7 +103,11 @@ def extract(
             found.tries = tries.statistics["attempt_number"]
             return _land(source, found, place, window)
         except (Passing, Refused, ConfigError) as error:
-            return ExtractResult(source.name, "failed", message=_told(source, connection, error))
+            return ExtractResult(
+                source.name,
+                "failed",
+                message=told(source.connection, connection, error, rule.attempts),
+            )
 
 
 def count(source: Source, base: Path) -> Counted | None:
@@ -341,14 +345,3 @@ def _sorted_out(error: PyMongoError) -> Passing | Refused:
     if isinstance(error, AutoReconnect | ConnectionFailure):
         return Passing(said)
     return Refused(0, said)
-
-
-def _told(source: Source, connection: Connection | None, error: Exception) -> str:
-    said = f"connection '{source.connection}': {error}"
-    if isinstance(error, ConfigError) and f"'{source.connection}'" in str(error):
-        said = str(error)
-    if isinstance(error, Passing):
-        said += f" ({_settings(source).attempts} tries); the next run goes on"
-    if connection is not None and connection.password:
-        said = said.replace(connection.password, "***")
-    return said

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_base, wait_random_exponential
 
+from carelake.errors import ConfigError
+from carelake.sources.connections import Connection
+
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 
 
@@ -55,3 +58,20 @@ def patiently(attempts: int = 6, sleep: Callable[[float], None] = time.sleep) ->
         sleep=sleep,
         reraise=True,
     )
+
+
+def told(name: str | None, connection: Connection | None, error: Exception, attempts: int) -> str:
+    """What a person reads of an extract that failed; without the connection's password.
+
+    Args:
+        name: of the connection.
+        connection: None where it could not be found.
+        attempts: tries altogether.
+    """
+    is_named = isinstance(error, ConfigError) and f"'{name}'" in str(error)
+    said = str(error) if is_named else f"connection '{name}': {error}"
+    if isinstance(error, Passing):
+        said += f" ({attempts} tries); the next run goes on"
+    if connection is not None and connection.password:
+        said = said.replace(connection.password, "***")
+    return said

@@ -21,13 +21,6 @@ OPS_TABLES = (
     "retention", "state",
 )  # fmt: skip
 """What `ops.duckdb` has of the recorded tables, as they are."""
-SCORE_TABLES = {
-    "satisfaction_scores": ("conversation_key", "before_survey"),
-    "comment_scores": ("conversation_key", "from_comment"),
-    "segment_scores": ("customer_key", "customer_segments"),
-}
-
-
 TELLING = {"alerts", "keeping", "links", "replicas"}
 """Settings about people, pages, copies and tidiness: nothing in a table depends on them."""
 SCHEDULING: dict[str, Any] = {"sources": {"__all__": {"schedule", "owner", "tags"}}}
