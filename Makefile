@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down env status test test-all fuzz increments lint chaos bench accuracy soak docs lock clean
+.PHONY: help setup run up down env status test test-all fuzz increments mutations lint chaos bench accuracy soak docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -39,17 +39,20 @@ env: ## secrets for docker-compose.yml, into .env (kept if there)
 status: $(READY) ## which services run
 	@$(BIN)/python -m carelake.services status
 
-test: $(READY) ## the fast tests, a few minutes
-	@$(PYTEST) -m "not slow and not campaign" tests
+test: $(READY) ## the fast tests, on all cores, a few minutes
+	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not campaign" tests
 
-test-all: $(READY) ## all tests: servers, browser, kills, Airflow
-	@$(PYTEST) -m "not campaign" tests
+test-all: test ## all tests: also servers, browser, kills, Airflow (an hour)
+	@$(PYTEST) -m "slow and not campaign" tests
 
 fuzz: $(READY) ## 20,000 hostile files through extract and load (half an hour)
 	@HOSTILE_CASES=20000 $(PYTEST) tests/hostile -k fuzz
 
-increments: $(READY) ## 200 histories, each built by increments and at once (an hour)
+increments: $(READY) ## 200 histories, each built by increments and at once (two hours; INCREMENTS_JOURNAL=FILE goes on)
 	@$(PYTEST) -m campaign tests/dbt_project
+
+mutations: $(READY) ## a dozen broken models, each seen by a test (half an hour)
+	@$(BIN)/python -m tests.mutations --write
 
 lint: $(READY) ## ruff, mypy, sqlfluff, import-linter
 	@$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 -- What a good analyst would write by hand for the bulk sample, in one go and without a platform: no
 -- ledger, no rejects, no duplicates, no late rows, no gates, one fixed shape of file. It gives five of
--- the marts, row for row.
+-- the marts, row for row; hand_written_service.sql goes on from here.
 create or replace temp table messages as
 with
 
@@ -123,6 +123,10 @@ select
         else body
     end as text_masked,
     null::decimal(18, 3) as duration_seconds, null::json as attributes,
+    -- no model has been trained
+    null::varchar as told_sentiment, null::varchar as sentiment, null::decimal(9, 6) as sentiment_negative,
+    null::decimal(9, 6) as sentiment_neutral, null::decimal(9, 6) as sentiment_positive, null::json as sentiment_words,
+    null::integer as sentiment_model_version, null::varchar as sentiment_model_digest,
 from messages
 inner join points using (contact_point_key);
 
@@ -269,6 +273,7 @@ select
     count(*) filter (where what in ('inbound', 'outbound'))::integer as n_communications,
     count(*) filter (where what = 'inbound')::integer as n_inbound,
     count(*) filter (where what = 'outbound')::integer as n_outbound,
+    0 as n_sentiment_scored, 0 as n_sentiment_negative, 0 as n_sentiment_positive, null::decimal(9, 6) as negative_share,
     count(*) filter (where what = 'opened')::integer as n_conversations_opened,
     count(*) filter (where what = 'closed')::integer as n_conversations_closed,
     count(measure) filter (where what = 'survey')::integer as n_survey_responses,

@@ -24,8 +24,10 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.labelled import Labelled, Mapping, Unreadable, labelled
 from carelake.settings import Settings
-from ml.competition import Learned, Rows, learn
+from ml.competition import Learned, Rows, Search, learn
 from ml.evaluation import macro_f1, measure
+from ml.results import SATISFACTION
+from ml.tasks import TASKS
 
 SHOWN = {"auc": "roc_auc", "macro_f1": "macro_f1", "accuracy": "accuracy", "brier": "brier"}
 DRAWS = 500
@@ -51,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise Unreadable("give either TEST or --folds N")
         if given.folds is not None and given.folds < 2:
             raise Unreadable("--folds: at least 2")
-        found = _run(given.train, given.test, given.folds, Mapping.load(given.mapping))
+        found = _run(given.train, given.test, given.folds, Mapping.load(given.mapping), given.model)
         text = json.dumps(found, ensure_ascii=False)
         if given.json == "-":
             print(text)
@@ -76,11 +78,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--mapping", type=Path, required=True, metavar="FILE.yml")
     parser.add_argument("--folds", type=int, metavar="N", help="instead of TEST: N folds of TRAIN")
+    parser.add_argument(
+        "--model",
+        choices=sorted(TASKS),
+        default=SATISFACTION,
+        help="whose candidates compete; sentiment's are the linear ones",
+    )
     parser.add_argument("--json", default="-", metavar="FILE", help="where to; - is the screen")
     return parser
 
 
-def _run(train: Path, test: Path | None, count: int | None, mapping: Mapping) -> dict[str, Any]:
+def _run(
+    train: Path, test: Path | None, count: int | None, mapping: Mapping, model: str
+) -> dict[str, Any]:
+    search = TASKS[model].search
     began = time.perf_counter()
     ours, notes = labelled(train, mapping)
     _tell(
@@ -90,17 +101,17 @@ def _run(train: Path, test: Path | None, count: int | None, mapping: Mapping) ->
         if test is not None:
             theirs, notes = labelled(test, mapping, ours.classes)
             _tell(*notes, f"{test.name}: {len(theirs.rows.labels):,} rows")
-            found = _once(ours, theirs)
+            found = _once(ours, theirs, search)
         else:
-            found = _folded(ours, count or 2)
+            found = _folded(ours, count or 2, search)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     found["seconds"] = round(time.perf_counter() - began, 1)
     found["peak_mb"] = round(peak)
     return found
 
 
-def _once(ours: Labelled, theirs: Labelled) -> dict[str, Any]:
-    learned = _learn(ours.rows)
+def _once(ours: Labelled, theirs: Labelled, search: Search) -> dict[str, Any]:
+    learned = _learn(ours.rows, search)
     chances = learned.model.predict_proba(theirs.rows.inputs)
     answers = _answers(chances, learned)
     return {
@@ -111,7 +122,7 @@ def _once(ours: Labelled, theirs: Labelled) -> dict[str, Any]:
     }
 
 
-def _folded(ours: Labelled, count: int) -> dict[str, Any]:
+def _folded(ours: Labelled, count: int, search: Search) -> dict[str, Any]:
     """Means over folds; intervals from a bootstrap over all rows, each told by its own fold's model."""
     labels = ours.rows.labels
     if np.bincount(labels).min() < 2 * count:
@@ -121,7 +132,7 @@ def _folded(ours: Labelled, count: int) -> dict[str, Any]:
     each, chosen = [], []
     made = StratifiedKFold(count, shuffle=True, random_state=0).split(labels, labels)
     for fold, (fit, check) in enumerate(made, start=1):
-        learned = _learn(ours.rows.take(fit))
+        learned = _learn(ours.rows.take(fit), search)
         chances[check] = learned.model.predict_proba(ours.rows.inputs.iloc[check])
         answers[check] = _answers(chances[check], learned)
         each.append(_figures(labels[check], chances[check], answers[check]))
@@ -137,9 +148,10 @@ def _folded(ours: Labelled, count: int) -> dict[str, Any]:
     return {**found, "folds": count, "chosen": chosen, "n": len(labels)}
 
 
-def _learn(rows: Rows) -> Learned:
+def _learn(rows: Rows, search: Search) -> Learned:
     settings = Settings()
-    learned = learn(rows.sorted_by_time(), settings.random_seed, settings.ml.time_budget_seconds)
+    budget = settings.ml.time_budget_seconds
+    learned = learn(rows.sorted_by_time(), settings.random_seed, budget, search=search)
     for one in learned.candidates:
         figures = {
             name: round(one.metrics[name], 4) for name in ("log_loss", "roc_auc", "macro_f1")

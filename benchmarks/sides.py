@@ -16,9 +16,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 MARTS = (
     "fct_communications", "fct_orders", "fct_survey_responses", "fct_conversations",
-    "agg_channel_daily",
+    "agg_channel_daily", "fct_conversation_metrics", "agg_service_daily", "agg_backlog_daily",
+    "conversation_needs", "agg_need_contacts", "customer_satisfaction_index_weekly",
 )  # fmt: skip
-HAND_WRITTEN = Path(__file__).with_name("hand_written.sql")
+HAND_WRITTEN = ("hand_written.sql", "hand_written_service.sql")
 
 
 def ours(root: str, folder: str, memory: str = "") -> dict[str, Any]:
@@ -59,18 +60,28 @@ def _marts(ctx: Any) -> dict[str, Any]:
 
 
 def hand_written(root: str, folder: str) -> dict[str, Any]:
-    """The script of `hand_written.sql` on the same files, with the pepper of our home."""
+    """The script by hand on the same files, with the pepper and the list of needs of our home."""
     import duckdb
 
-    from carelake.warehouse.connection import quote
+    from carelake.warehouse.connection import literal, quote
+    from carelake.warehouse.dbt_plugin import NEED_PATTERN
     from carelake.warehouse.fingerprint import relation_fingerprint
 
     pepper = (Path(root) / "pepper").read_text(encoding="utf-8").strip()
     path = Path(root) / "hand_written.duckdb"
     path.unlink(missing_ok=True)
-    script = HAND_WRITTEN.read_text(encoding="utf-8").replace("$folder", f"{folder}/bulk")
+    parts = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in HAND_WRITTEN]
+    script = "".join(parts).replace("$folder", f"{folder}/bulk")
+    warehouse = literal(f"{root}/warehouse.duckdb")
     with duckdb.connect(str(path), config={"threads": 2}) as con:
         con.execute(f"set TimeZone = 'UTC'; set variable pepper = '{quote(pepper)}'")
+        con.execute(f"""
+            attach {warehouse} as ours (read_only);
+            create table needs as from ours.ops.needs;
+            create table need_rules as from ours.ops.need_rules;
+            detach ours;
+        """)
+        con.execute(NEED_PATTERN.replace("ops.", ""))
         began = time.perf_counter()
         con.execute(script)
         con.execute("checkpoint")
@@ -173,7 +184,7 @@ def bare_load(root: str, folder: str, name: str) -> dict[str, Any]:
 def extract_table(scratch: str, kind: str) -> dict[str, Any]:
     """The table `tickets` into a landing zone, sealed with its manifest."""
     from carelake.landing import manifests
-    from carelake.source_list import Source
+    from carelake.source import Source
     from carelake.sources.database import extract
 
     folder = Path(scratch) / f"landing-{kind}"
@@ -221,7 +232,8 @@ def mails_ours(root: str, folder: str) -> dict[str, Any]:
     """A folder of mails into raw: extract, then load, in a new home."""
     from benchmarks.measure import open_home
     from carelake.settings import Context
-    from carelake.source_list import Source, SourceList
+    from carelake.source import Source
+    from carelake.source_list import SourceList
     from carelake.sources.extract import extract_source
     from carelake.warehouse.load import load
     from carelake.warehouse.setup import initialise

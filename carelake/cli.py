@@ -10,7 +10,18 @@ from typing import Annotated
 
 import typer
 
-from carelake import cli_data, cli_doctor, cli_keeping, cli_share, cli_sources
+from carelake import (
+    cli_data,
+    cli_doctor,
+    cli_identity,
+    cli_keeping,
+    cli_models,
+    cli_needs,
+    cli_sample,
+    cli_share,
+    cli_sources,
+    cli_webhooks,
+)
 from carelake.cli_common import perform, progress, ready, say
 
 app = typer.Typer(
@@ -33,9 +44,13 @@ Everything lies under `CARELAKE_HOME` (default `var/`); `CARELAKE_SOURCES` names
 )
 followup_app = typer.Typer(no_args_is_help=True, help="The list of customers to contact.")
 app.add_typer(cli_sources.source_app, name="source")
+app.add_typer(cli_webhooks.webhooks_app, name="webhooks")
 app.add_typer(cli_data.quarantine_app, name="quarantine")
 app.add_typer(cli_data.batch_app, name="batch")
 app.add_typer(followup_app, name="followup")
+app.add_typer(cli_models.models_app, name="models")
+app.add_typer(cli_needs.needs_app, name="needs")
+app.add_typer(cli_identity.identity_app, name="identity")
 app.add_typer(cli_keeping.retention_app, name="retention")
 
 Sources = Annotated[list[str] | None, typer.Argument(help="Names from sources.yml; all without.")]
@@ -83,48 +98,7 @@ def init(
     typer.echo(f"{made} {ctx.home.root} · sources from {ctx.sources.path}")
 
 
-@app.command()
-def sample(
-    directory: Annotated[Path, typer.Argument(help="Folder to write into.")],
-    customers: Annotated[int, typer.Option(min=5, help="People the company serves.")] = 400,
-    days: Annotated[int, typer.Option(min=30, help="Days of history.")] = 120,
-    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 7,
-    bulk: Annotated[
-        int | None, typer.Option(min=1, help="Write this many plain rows instead.")
-    ] = None,
-) -> None:
-    """Write a made-up company as its systems would hand it over, with a source list.
-
-    Examples:
-
-        carelake sample demo
-
-        carelake sample demo --customers 2000 --days 365 --seed 1
-
-        carelake sample big --bulk 10000000
-    """
-    from carelake.errors import ConfigError
-    from carelake.sample import write_bulk, write_sample
-
-    shown = progress()
-
-    def report(label: str, share: float) -> None:
-        shown.bar(label, round(share * 100), 100)
-
-    try:
-        if bulk is not None:
-            plain = write_bulk(directory, rows=bulk, seed=seed, progress=report)
-            records, size, company = plain.rows, plain.n_bytes, "plain rows"
-        else:
-            made = write_sample(directory, customers, days, seed, progress=report)
-            records, size = made.records, made.n_bytes
-            company = f"{made.customers:,} people, {made.conversations:,} conversations"
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    shown.update("")
-    total = f"{sum(records.values()):,} records from {len(records)} sources, {size / 1e6:.1f} MB"
-    typer.echo(f"{directory}: {company}; {total}")
-    typer.echo(f"next: export CARELAKE_SOURCES={directory / 'sources.yml'} && carelake run")
+app.command()(cli_sample.sample)
 
 
 @app.command()
@@ -184,14 +158,24 @@ def build(
 
 @app.command()
 def train(
-    force: Annotated[bool, typer.Option(help="Train although these data were decided on.")] = False,
+    force: Annotated[
+        bool, typer.Option(help="Train although these data were decided on, or a batch is held.")
+    ] = False,
+    from_run: Annotated[
+        str | None, typer.Option(help="Repeat this MLflow run instead; nothing is decided.")
+    ] = None,
 ) -> None:
-    """Train both models on the newest features; the gate decides who becomes champion.
+    """Train the models on the newest features; the gate decides who becomes champion.
 
-    Example:
+    Examples:
 
         carelake train
+
+        carelake train --from-run 8f14e45fceea167a5a36dedd4bea2543
     """
+    if from_run is not None:
+        cli_models.repeat_run(from_run)
+        return
     perform(ready(), "train", force=force)
 
 
@@ -319,8 +303,8 @@ def rebuild() -> None:
 
 
 for command in (
-    cli_data.status, cli_data.sql, cli_data.fingerprint, cli_doctor.doctor, cli_keeping.backup,
-    cli_keeping.restore, cli_keeping.tidy, cli_share.replicate, cli_share.export,
+    cli_data.status, cli_data.sql, cli_data.fingerprint, cli_data.diff, cli_doctor.doctor, cli_keeping.backup,
+    cli_keeping.restore, cli_keeping.tidy, cli_models.features, cli_share.replicate, cli_share.export,
 ):  # fmt: skip
     app.command()(command)
 

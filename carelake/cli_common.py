@@ -49,6 +49,16 @@ def ready() -> Context:
     return ctx
 
 
+def user_name() -> str:
+    """Who is logged in; nobody in a container whose user has no name."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
 def progress() -> Progress:
     """Where steps of this call report to."""
     from carelake.progress import Progress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated
 
 import typer
@@ -61,6 +62,58 @@ def fingerprint() -> None:
     typer.echo(json.dumps(published_fingerprint(open_context().home), indent=1))
 
 
+def diff(
+    before: Annotated[int, typer.Argument(help="An earlier version.")],
+    after: Annotated[int, typer.Argument(help="A later one.")],
+    day: Annotated[
+        dt.datetime | None,
+        typer.Option(
+            "--day", formats=["%Y-%m-%d"], help="What changed on this day, and by which rows."
+        ),
+    ] = None,
+) -> None:
+    """Say what changed between two published versions.
+
+    Rows of each mart that one of them has and the other has not, and the batches that came in
+    between. With --day also the figures of that day, and the rows behind them.
+
+    Examples:
+
+        carelake diff 6 7
+
+        carelake diff 6 7 --day 2024-04-23
+    """
+    from carelake.reports import version_diff
+    from carelake.reports.tables import print_rows
+
+    ctx = open_context()
+    with version_diff.two_versions(ctx.home, before, after) as con:
+        changes = version_diff.mart_changes(con)
+        if not changes:
+            typer.echo(f"versions {before} and {after} say the same")
+            return
+        print_rows(
+            ["mart", "rows before", "rows after", "only before", "only after"],
+            [[c.mart, c.n_before, c.n_after, c.n_only_before, c.n_only_after] for c in changes],
+        )
+        batches = version_diff.new_batches(con)
+        if batches:
+            print_rows(["source", "new batches", "records"], batches)
+        if day is None:
+            return
+        figures = [
+            [change.channel, change.figure, change.before or "", change.after or ""]
+            for change in version_diff.day_changes(con, day.date())
+        ]
+        rows = version_diff.behind_the_day(con, day.date(), ctx.settings.reporting_timezone)
+        if not figures and not rows:
+            typer.echo(f"{day:%Y-%m-%d} is the same in both")
+        if figures:
+            print_rows(["channel", "figure", "before", "after"], figures)
+        if rows:
+            print_rows(["mart", "source", "what", "rows", "one of them"], rows)
+
+
 @quarantine_app.command("list")
 def quarantine_list(
     output: Annotated[Format, typer.Option("--format", help="table or json")] = Format.table,
@@ -90,7 +143,7 @@ def quarantine_list(
 
 @quarantine_app.command("show")
 def quarantine_show(
-    source: Annotated[str | None, typer.Argument(help="Only this source.")] = None,
+    source: Annotated[str | None, typer.Argument(help="Only this source, or block.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Records to show.")] = 20,
     output: Annotated[Format, typer.Option("--format", help="table or json")] = Format.table,
 ) -> None:
@@ -104,9 +157,8 @@ def quarantine_show(
     from carelake.warehouse.quarantine import as_rows, show
 
     ctx = ready()
-    if source is not None:
-        ctx.sources.select([source])
-    found = show(ctx, source, limit)
+    named = None if source is None else [each.name for each in ctx.sources.select([source])]
+    found = show(ctx, named, limit)
     if output is Format.json:
         typer.echo(safe_json(as_rows(found)))
         return

@@ -24,7 +24,7 @@ HOLDS = {
     "mlflow": "runs, models and their files",
     "ml": "decisions of the gate",
     "airflow": "Airflow's runs, connections and variables",
-    "configuration": "sources.yml, carelake.yml, followup.yml, custom/",
+    "configuration": "sources.yml, carelake.yml, followup.yml, needs.yml, custom/",
     "state": "attempts of the extracts, and the servers' keys",
     "pepper": "the secret behind every key",
 }

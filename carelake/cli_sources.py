@@ -28,7 +28,7 @@ def source_kinds() -> None:
 
 @source_app.command("test")
 def source_test(
-    name: Annotated[str, typer.Argument(help="A source of sources.yml.")],
+    name: Annotated[str, typer.Argument(help="A source or block of sources.yml.")],
     limit: Annotated[int, typer.Option(min=1, help="Records to show.")] = 3,
 ) -> None:
     """Connect to a source, and show what would be read and its first records as they would land.
@@ -45,14 +45,19 @@ def source_test(
     from carelake.shown import one_line
 
     ctx = open_context()
-    found = probe(ctx, ctx.sources.select([name])[0], limit)
-    if found.trouble is not None:
-        say(f"{name}: {one_line(found.trouble)}", err=True)
+    is_readable = True
+    for source in ctx.sources.select([name]):
+        found = probe(ctx, source, limit)
+        if found.trouble is not None:
+            say(f"{source.name}: {one_line(found.trouble)}", err=True)
+            is_readable = False
+            continue
+        say(f"{source.name}: {one_line(found.message)}")
+        for file in found.files:
+            say(f"  {one_line(file)}")
+        for record in found.records:
+            say("")
+            for column, value in record.items():
+                say(f"  {column:<18} {one_line(str(value))[:200]}")
+    if not is_readable:
         raise typer.Exit(1)
-    say(f"{name}: {one_line(found.message)}")
-    for file in found.files:
-        say(f"  {one_line(file)}")
-    for record in found.records:
-        say("")
-        for column, value in record.items():
-            say(f"  {column:<18} {one_line(str(value))[:200]}")

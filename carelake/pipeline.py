@@ -54,9 +54,11 @@ def _scheduled_context(run_id: str | None, progress: Progress) -> Context:
 
 def _checked(home: Home, settings: Settings, sources: SourceList, run_id: str | None) -> Context:
     from carelake.followup.rules import load_rules
+    from carelake.needs.taxonomy import load_taxonomy
     from carelake.warehouse.company import check_names
 
     load_rules(sources.path.parent)
+    load_taxonomy(sources.path.parent)
     check_names(sources.path.parent)
     return Context(home, settings, sources, run_id or f"manual-{uuid.uuid4().hex[:8]}")
 

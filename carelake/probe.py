@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from carelake.settings import Context, Home
-from carelake.source_list import Source
+from carelake.source import Source
 
 SHOWN_FILES = 5
 HIDDEN = frozenset({"batch_id", "batch_seq", "extracted_at", "source_name"})

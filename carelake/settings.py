@@ -22,9 +22,12 @@ from carelake.errors import ConfigError
 from carelake.setting_groups.alerts import Alerts
 from carelake.setting_groups.base import Strict, TimeZone
 from carelake.setting_groups.company import ModelSettings, OwnIdentities
+from carelake.setting_groups.health import ModelHealth
 from carelake.setting_groups.keeping import RETENTION, Keeping, Retention
 from carelake.setting_groups.links import Links
 from carelake.setting_groups.replicas import Replicas
+from carelake.setting_groups.service import Channel as Channel
+from carelake.setting_groups.service import ServiceLevel
 from carelake.shown import one_line
 
 if TYPE_CHECKING:
@@ -34,7 +37,6 @@ PROJECT = Path(__file__).resolve().parent.parent
 """The checkout: `dbt_project/`, `dags/` and `expectations/` lie here."""
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Channel = Literal["phone", "email", "chat", "social", "in_person"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,16 @@ class Home:
     def features(self) -> Path:
         """Feature files, one folder per content digest."""
         return self.root / "ml" / "features"
+
+    @property
+    def health(self) -> Path:
+        """What was found of champions on features, one file each."""
+        return self.root / "ml" / "health"
+
+    @property
+    def kept_features(self) -> Path:
+        """The feature files of training runs that MLflow still has."""
+        return self.root / "ml" / "kept"
 
     @property
     def scores(self) -> Path:
@@ -226,9 +238,25 @@ class Settings(Strict):
     unanswered_days: int = Field(
         default=3, ge=1, description="Our last message unanswered so long closes a conversation"
     )
+    matter_window_hours: int = Field(
+        default=72,
+        ge=0,
+        description="A customer who asks about the same need so soon after, on any channel, is about the same "
+        "matter; 0 joins by case numbers alone",
+    )
     reply_within_minutes: dict[Channel, int] = Field(
         default={"chat": 3, "phone": 1440, "email": 1440, "social": 240, "in_person": 1440},
         description="First reply due, per channel",
+    )
+    service_levels: list[ServiceLevel] = Field(
+        default=[],
+        description="Promises with a day from which they hold; before it, and without any, "
+        "`reply_within_minutes` is what is due",
+    )
+    phone_answer_within_seconds: int = Field(
+        default=20,
+        ge=1,
+        description="A call answered so soon counts for the service level of phones",
     )
     own_identities: OwnIdentities = OwnIdentities()
     kept_versions: int = Field(default=5, ge=1, description="Published versions kept")
@@ -247,6 +275,7 @@ class Settings(Strict):
     )
     random_seed: int = Field(default=20240601, description="Seed of every random choice")
     ml: ModelSettings = ModelSettings()
+    model_health: ModelHealth = ModelHealth()
     alerts: Alerts = Alerts()
     links: Links = Links()
     retention: Retention = RETENTION
@@ -261,6 +290,17 @@ class Settings(Strict):
                 raise ValueError(f"'{day}' is no day; use one of {', '.join(DAYS)}")
             for interval in intervals:
                 _interval(interval)
+        return value
+
+    @field_validator("service_levels")
+    @classmethod
+    def _told_apart(cls, value: list[ServiceLevel]) -> list[ServiceLevel]:
+        known = [(level.metric, level.channel, level.since) for level in value]
+        for level in value:
+            if known.count((level.metric, level.channel, level.since)) > 1:
+                raise ValueError(
+                    f"{level.metric} of {level.channel} since {level.since} is there twice; keep one"
+                )
         return value
 
     @property

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from airflow.sdk import DAG, AssetAny, PokeReturnValue, chain, task
+from airflow.sdk import DAG, AssetAny, PokeReturnValue, chain, get_current_context, task
 from dag_parts import (
+    AGED,
     CHAMPION,
     DEFAULTS,
     START,
@@ -27,7 +29,8 @@ until the sources that are arriving have arrived, checks the new batches, builds
 features, scores (and trains first when there is no champion), builds the marts, plans follow-ups,
 checks the marts and publishes them. With nothing new since the last good build it goes from
 `has_news` to `replicate`, which brings the databases of `replicas` in carelake.yml, if there are any, to
-what is published.
+what is published. When rows have moved away from those a champion was made on, `tell_aged` calls for a
+training (`model_health` says what moved); the marts do not wait for it.
 
 **Who is hurt.** Analysts, care managers and agents: they keep the marts of the last good build
 until this one is green. Nobody reads half a build.
@@ -59,6 +62,18 @@ def settle() -> PokeReturnValue:
     return look_for_ingests(SOURCES, settings().settle_seconds)
 
 
+@task(task_id="tell_aged", outlets=[AGED], multiple_outputs=False)
+def tell_aged(scored: dict[str, Any]) -> dict[str, Any]:
+    """Call for a training when rows or answers have moved away from a champion."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    aged = scored["details"].get("aged_anew")
+    if not aged:
+        raise AirflowSkipException("no champion has aged since the last training was called for")
+    get_current_context()["outlet_events"][AGED].extra = {"models": aged}
+    return {"step": "tell_aged", "outcome": "done", "summary": f"aged: {', '.join(aged)}"}
+
+
 with DAG(
     dag_id="build_marts",
     description="New batches or a new champion: check, build, score, plan, publish",
@@ -71,12 +86,15 @@ with DAG(
     default_args=DEFAULTS,
     tags=["build", "marts"],
 ):
+    scored = step("score", pool=WRITER_POOL)
+    # beside the build: the marts do not wait for a training
+    tell_aged(scored)
     chain(
         settle(),
         step("has_news", may_skip=True, pool=WRITER_POOL),
         step("check_batches", is_gate=True, pool=WRITER_POOL),
         step("build_features", pool=WRITER_POOL),
-        step("score", pool=WRITER_POOL),
+        scored,
         step("build_marts", pool=WRITER_POOL),
         step("plan_follow_ups", pool=WRITER_POOL),
         step("check_marts", is_gate=True, pool=WRITER_POOL),

@@ -27,7 +27,8 @@ from carelake import airflow_alerts, last_good
 from carelake.errors import ConfigError
 from carelake.setting_groups.alerts import Deadlines
 from carelake.settings import Home, Settings
-from carelake.source_list import Source, SourceList
+from carelake.source import Source
+from carelake.source_list import SourceList
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -37,6 +38,7 @@ WRITER_POOL = "warehouse_writer"
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 CHAMPION = Asset(name="champion", uri="carelake://models/champion")
+AGED = Asset(name="aged_champion", uri="carelake://models/aged")
 
 DEFAULTS: dict[str, Any] = {
     "owner": "data-engineering",

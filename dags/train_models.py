@@ -1,17 +1,25 @@
-"""Train challengers once a week; a promotion starts a build."""
+"""Train challengers once a week, and when a champion has aged; a promotion starts a build."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import DAG, get_current_context, task
-from dag_parts import CHAMPION, DEFAULTS, START, WRITER_POOL, deadline, deadlines, step
+from airflow.sdk import (
+    DAG,
+    AssetOrTimeSchedule,
+    CronTriggerTimetable,
+    get_current_context,
+    task,
+)
+from dag_parts import AGED, CHAMPION, DEFAULTS, START, WRITER_POOL, deadline, deadlines, step
 
 TRIAGE = """
 ### Train the models
 
 **What it does.** `train` fits challengers on the feature files of the last build and lets the gate
-decide; on data, code and settings that were decided before it does nothing. `promote` tells
+decide; on data, code and settings that were decided before it does nothing.
+It runs every week, and when a build found that rows have moved away from those a champion was made
+on (`aged_champion`). `promote` tells
 `build_marts` about a new champion, and is skipped when the old one stays.
 
 **Who is hurt.** Nobody at once: the champion goes on scoring. Over weeks its scores age, and with
@@ -40,7 +48,9 @@ with DAG(
     dag_id="train_models",
     description="Challengers against the champions; a promotion rebuilds the marts",
     doc_md=TRIAGE,
-    schedule="@weekly",
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("@weekly", timezone="UTC"), assets=[AGED]
+    ),
     start_date=START,
     catchup=False,
     max_active_runs=1,

@@ -1,4 +1,4 @@
-"""Write the JSON Schemas of the three files a company writes: sources, settings, follow-up rules.
+"""Write the JSON Schemas of the files a company writes: sources, settings, follow-up rules, needs.
 
     python docs/make_reference.py
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from carelake.entities import ENTITIES, TIME_COLUMNS
 from carelake.followup.rules import FollowUpRules
+from carelake.needs.taxonomy import Taxonomy
 from carelake.settings import Settings
 from carelake.source_list import SourceList
 
@@ -23,6 +24,7 @@ FILES: dict[str, tuple[str, type[BaseModel]]] = {
     "sources.schema.json": ("sources.yml: what Carelake reads", SourceList),
     "settings.schema.json": ("carelake.yml: how Carelake behaves", Settings),
     "followup.schema.json": ("followup.yml: whom to contact next", FollowUpRules),
+    "needs.schema.json": ("needs.yml: what customers come for", Taxonomy),
 }
 
 

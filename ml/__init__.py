@@ -6,7 +6,19 @@ warehouse. Importing the package is cheap, the heavy libraries load on the first
 
 from __future__ import annotations
 
-from ml.api import has_champion, score, train
+from ml.api import compare, has_champion, overrule, repeat_run, score, train, versions, watch
 from ml.results import Decision, ScoreResult, TrainResult
 
-__all__ = ["Decision", "ScoreResult", "TrainResult", "has_champion", "score", "train"]
+__all__ = [
+    "Decision",
+    "ScoreResult",
+    "TrainResult",
+    "compare",
+    "has_champion",
+    "overrule",
+    "repeat_run",
+    "score",
+    "train",
+    "versions",
+    "watch",
+]

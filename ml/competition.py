@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,8 @@ from ml.estimators import (
 from ml.evaluation import best_weights, measure, row_losses
 from ml.features import InputSpec, choose_inputs, conform, kinds
 from ml.linear import Linear, Pair
+from ml.network import Network, WithNetwork
+from ml.own import NONE, OwnCandidates, attempt
 from ml.reasons import centre
 from ml.split import split_rows, time_order, usable
 
@@ -38,20 +42,53 @@ WEIGHTED = (0.3, 1.0, 3.0)
 LEAVES = (4, 10)
 ROUNDS = 150
 SHARES = (0.25, 0.5, 0.75)
+NETWORK = "network"
 RULE = "the simplest whose mean log loss is within one standard error of the best's, row by row"
 ROWS_PER_BUDGET_SECOND = 10_000
 FULL_SEARCH_PER_BUDGET_SECOND = 2_000
 
 
+class Rank(IntEnum):
+    """How simple a candidate is, the simplest first."""
+
+    PLAIN = 0
+    WEIGHTED = 1
+    PAIR = 2
+    NETWORK = 3
+    BLEND = 4
+    TREES = 5
+    OWN = 6
+    """Nobody here knows how simple a company's own is: it has to beat all others beyond noise."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which settings of which families are tried; without leaves no trees, and no blend with them."""
+
+    plain: tuple[float, ...] = PLAIN
+    weighted: tuple[float, ...] = WEIGHTED
+    has_network: bool = True
+    leaves: tuple[int, ...] = LEAVES
+
+    def for_rows(self, is_full: bool) -> Search:
+        """The search itself, or what of it fits the time budget when rows are many."""
+        if is_full:
+            return self
+        return Search(self.plain[1:2], self.weighted[1:2], False, self.leaves[:1])
+
+
+FULL = Search()
+
+
 @dataclass(frozen=True)
 class Candidate:
-    """A model tried on rows it had not seen; `rank` is its simplicity, 0 first.
+    """A model tried on rows it had not seen.
 
     `chances` are calibrated on those rows; `slope` and `shifts` are the correction.
     """
 
     name: str
-    rank: int
+    rank: Rank
     params: dict[str, Any]
     metrics: dict[str, float]
     losses: Array
@@ -74,6 +111,8 @@ class Learned:
     how: str
     labels: Array
     """Of the rows candidates were compared on."""
+    faults: tuple[str, ...] = ()
+    """Own candidates that could not compete, and why."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +150,9 @@ def most_rows(budget: float) -> int:
     return int(ROWS_PER_BUDGET_SECOND * budget)
 
 
-def learn(rows: Rows, seed: int, budget: float) -> Learned:
+def learn(
+    rows: Rows, seed: int, budget: float, own: OwnCandidates = NONE, search: Search = FULL
+) -> Learned:
     """Choose inputs, let candidates compete, fit the winner on all rows, calibrate it.
 
     The search is cut to size by row counts, never by the clock, so that it can be repeated.
@@ -120,6 +161,8 @@ def learn(rows: Rows, seed: int, budget: float) -> Learned:
         rows: at least two rows of each of two or more classes, in the order of `sorted_by_time`.
         seed: of every random choice.
         budget: seconds for everything on two cores.
+        own: a company's candidates, which count as the least simple.
+        search: which of ours compete.
 
     Raises:
         ValueError: no column varies, so there is nothing to learn from.
@@ -133,13 +176,23 @@ def learn(rows: Rows, seed: int, budget: float) -> Learned:
     parts, how = validation(rows, seed, is_full)
     with warnings.catch_warnings():
         hush()
-        candidates, checked = _compete(spec, shaped, rows.labels, parts, seed, is_full)
+        candidates, checked = _compete(
+            spec, shaped, rows.labels, parts, seed, search.for_rows(is_full)
+        )
+        faults = list(own.faults)
+        for each in own.classes:
+            tried, fault = attempt(each, shaped, rows.labels, parts)
+            if tried is None:
+                faults.append(fault)
+                continue
+            told = (tried.params, tried.chances, checked, tried.seconds)
+            candidates.append(_candidate(f"own: {tried.name}", Rank.OWN, *told))
         chosen = choose(candidates)
-        model = _fit(spec, shaped, rows.labels, chosen, candidates, seed)
+        model = _fit(spec, shaped, rows.labels, chosen, candidates, seed, own)
     weights = best_weights(checked, chosen.chances)
     fitted = Calibrated(model, chosen.slope, chosen.shifts, columns=columns, weights=weights)
     fitted.centre = centre(fitted, shaped)
-    return Learned(fitted, spec, columns, candidates, chosen, how, checked)
+    return Learned(fitted, spec, columns, candidates, chosen, how, checked, tuple(faults))
 
 
 def validation(rows: Rows, seed: int, is_full: bool) -> tuple[list[tuple[Array, Array]], str]:
@@ -181,22 +234,21 @@ def _compete(
     labels: Array,
     parts: list[tuple[Array, Array]],
     seed: int,
-    is_full: bool,
+    search: Search,
 ) -> tuple[list[Candidate], Array]:
     """Every candidate on every part; also the labels of the rows they were checked on."""
-    models: list[tuple[str, int, dict[str, Any], Any]] = [
+    models: list[tuple[str, Rank, dict[str, Any], Any]] = [
+        *((f"linear C={c}", Rank.PLAIN, {"plain": c}, Linear(c)) for c in search.plain),
         *(
-            (f"linear C={c}", 0, {"plain": c}, Linear(c))
-            for c in (PLAIN if is_full else PLAIN[1:2])
-        ),
-        *(
-            (f"weighted C={c}", 1, {"weighted": c}, Linear(c, is_weighted=True))
-            for c in (WEIGHTED if is_full else WEIGHTED[1:2])
+            (f"weighted C={c}", Rank.WEIGHTED, {"weighted": c}, Linear(c, is_weighted=True))
+            for c in search.weighted
         ),
     ]
-    grown: list[tuple[str, int, dict[str, Any], Any]] = [
-        (f"trees leaves={n}", 4, {"leaves": n, "rounds": ROUNDS}, trees(seed, n, ROUNDS))
-        for n in (LEAVES if is_full else LEAVES[:1])
+    if search.has_network and spec.has_text:
+        models.append((NETWORK, Rank.NETWORK, {"network": seed}, Network(seed)))
+    grown: list[tuple[str, Rank, dict[str, Any], Any]] = [
+        (f"trees leaves={n}", Rank.TREES, {"leaves": n, "rounds": ROUNDS}, trees(seed, n, ROUNDS))
+        for n in search.leaves
     ]
     found: dict[str, list[Array]] = {}
     spent: dict[str, float] = {}
@@ -206,6 +258,8 @@ def _compete(
         # The inputs of a family are made once: only the last step differs between its members.
         families = ((linear_inputs(spec), models), (tree_inputs(spec, seed, classes), grown))
         for prepare, members in families:
+            if not members:
+                continue
             began = time.perf_counter()
             left, right = prepare.fit_transform(fit, labels[learned]), prepare.transform(check)
             for name, _, _, model in members:
@@ -214,18 +268,20 @@ def _compete(
                 spent[name] = spent.get(name, 0.0) + time.perf_counter() - began
                 began = time.perf_counter()
     truth = labels[np.concatenate([checked for _, checked in parts])]
-    candidates = [
+    tried = [
         _candidate(name, rank, params, np.vstack(found[name]), truth, spent[name])
         for name, rank, params, _ in [*models, *grown]
     ]
-    return [*candidates, *_blends(candidates, truth)], truth
+    # a network alone gives no reasons: it competes beside a linear model only
+    return [one for one in tried if one.name != NETWORK] + _blends(tried, truth), truth
 
 
 def _blends(candidates: list[Candidate], truth: Array) -> list[Candidate]:
     """Blend the best of each family; the shares with the lowest loss on these rows are taken."""
-    plain, weighted, tall = (_best(candidates, rank) for rank in (0, 1, 4))
+    plain, weighted = (_best(candidates, rank) for rank in (Rank.PLAIN, Rank.WEIGHTED))
+    tall = [one for one in candidates if one.rank == Rank.TREES]
 
-    def mixed(name: str, rank: int, one: Candidate, other: Candidate, key: str) -> Candidate:
+    def mixed(name: str, rank: Rank, one: Candidate, other: Candidate, key: str) -> Candidate:
         tried = [
             _candidate(
                 name,
@@ -237,15 +293,21 @@ def _blends(candidates: list[Candidate], truth: Array) -> list[Candidate]:
             )
             for share in SHARES
         ]
-        return min(tried, key=lambda candidate: float(candidate.losses.mean()))
+        return _least(tried)
 
-    pair = mixed("linear and weighted", 2, plain, weighted, "share_weighted")
-    flat = min((plain, weighted, pair), key=lambda candidate: float(candidate.losses.mean()))
-    return [pair, mixed("blend", 3, flat, tall, "share_trees")]
+    made = [mixed("linear and weighted", Rank.PAIR, plain, weighted, "share_weighted")]
+    flat = _least((plain, weighted, *made))
+    alone = [one for one in candidates if one.name == NETWORK]
+    if alone:
+        made.append(mixed("linear and network", Rank.NETWORK, flat, alone[0], "share_network"))
+        flat = _least((flat, made[-1]))
+    if tall:
+        made.append(mixed("blend", Rank.BLEND, flat, _least(tall), "share_trees"))
+    return made
 
 
 def _candidate(
-    name: str, rank: int, params: dict[str, Any], raw: Array, truth: Array, seconds: float
+    name: str, rank: Rank, params: dict[str, Any], raw: Array, truth: Array, seconds: float
 ) -> Candidate:
     slope, shifts = calibration(truth, raw)
     chances = corrected(raw, slope, shifts)
@@ -261,6 +323,7 @@ def _fit(
     chosen: Candidate,
     candidates: list[Candidate],
     seed: int,
+    own: OwnCandidates = NONE,
 ) -> Any:
     params = chosen.params
 
@@ -270,23 +333,33 @@ def _fit(
             last = Pair(params["plain"], params["weighted"], params["share_weighted"])
         elif "weighted" in params:
             last = Linear(params["weighted"], is_weighted=True)
+        if "share_network" in params:
+            last = WithNetwork(last, params["network"], params["share_network"])
         return Pipeline([("inputs", linear_inputs(spec)), ("model", last)]).fit(shaped, labels)
 
-    if chosen.rank < 3:
+    if chosen.rank < Rank.BLEND:
         return flat()
+    if chosen.rank == Rank.OWN:
+        made = next(each.make() for each in own.classes if each.name == chosen.params["class"])
+        params = _best(candidates, Rank.PLAIN).params
+        return Blend(flat(), made.fit(shaped, labels), 1.0)
     last = trees(seed, params["leaves"], params["rounds"])
     dense = tree_inputs(spec, seed, len(np.unique(labels)))
     tall = Pipeline([("inputs", dense), ("model", last)]).fit(shaped, labels)
-    if chosen.rank == 4:
+    if chosen.rank == Rank.TREES:
         # Trees give no reasons: the best linear model beside them tells those, and has no say.
-        params = _best(candidates, 0).params
+        params = _best(candidates, Rank.PLAIN).params
         return Blend(flat(), tall, 1.0)
     return Blend(flat(), tall, params["share_trees"])
 
 
 def _best(candidates: list[Candidate], rank: int) -> Candidate:
     same = [candidate for candidate in candidates if candidate.rank == rank]
-    return min(same, key=lambda candidate: float(candidate.losses.mean()))
+    return _least(same)
+
+
+def _least(candidates: Iterable[Candidate]) -> Candidate:
+    return min(candidates, key=lambda candidate: float(candidate.losses.mean()))
 
 
 def hush() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,28 +44,38 @@ def measure(
         log_loss, n; of two classes average_precision_unsatisfied and satisfied_share as well.
         roc_auc is missing (NaN) where the rows hold one class only.
     """
-    from sklearn.metrics import average_precision_score, roc_auc_score
+    from sklearn.metrics import average_precision_score
 
     size = chances.shape[1]
     answers = answer(chances, weights)
     told = np.eye(size)[labels]
-    present = [one for one in range(size) if 0 < told[:, one].sum() < len(labels)]
-    aucs = [roc_auc_score(told[:, one], chances[:, one]) for one in present]
+    auc = mean_auc(labels, chances)
     distance = float(((chances - told) ** 2).sum(axis=1).mean())
     found = {
-        "roc_auc": float(np.mean(aucs)) if aucs else float("nan"),
+        "roc_auc": auc,
         "macro_f1": macro_f1(labels, answers),
         "brier": distance / 2 if size == 2 else distance,
         "log_loss": float(row_losses(labels, chances).mean()),
         "accuracy": float(np.mean(answers == labels)),
         "n": float(len(labels)),
     }
-    if size == 2 and aucs:
+    if size == 2 and not np.isnan(auc):
         found["average_precision_unsatisfied"] = float(
             average_precision_score(1 - labels, chances[:, 0])
         )
         found["satisfied_share"] = float(np.mean(labels))
     return found
+
+
+def mean_auc(labels: Array, chances: Array) -> float:
+    """ROC AUC, of more than two classes the mean of each against the rest; NaN where one class is all."""
+    from sklearn.metrics import roc_auc_score
+
+    counts = np.bincount(labels, minlength=chances.shape[1])
+    present = [one for one, count in enumerate(counts) if 0 < count < len(labels)]
+    if not present:
+        return float("nan")
+    return float(np.mean([roc_auc_score(labels == one, chances[:, one]) for one in present]))
 
 
 def answer(chances: Array, weights: Sequence[float] | None = None) -> Array:
@@ -116,9 +126,44 @@ def auc_gain(labels: Array, chances: Array, others: Array, seed: int) -> Gain:
     draws = _aucs(labels, chances, others, seed)
     ones = np.ones((1, len(labels)))
     difference = float(
-        _weighted_auc(labels, chances, ones)[0] - _weighted_auc(labels, others, ones)[0]
+        aucs_by_weights(labels, chances, ones)[0] - aucs_by_weights(labels, others, ones)[0]
     )
     return Gain(difference, float(np.quantile(draws, 1 - CONFIDENCE)))
+
+
+def f1_gain(labels: Array, answers: Array, others: Array, seed: int) -> Gain:
+    """Paired bootstrap of the difference in macro-F1: both models answer the same resampled rows."""
+    ours, theirs = (
+        f1_by_weights(labels, each, np.ones((1, len(labels)))) for each in (answers, others)
+    )
+    draws = [
+        f1_by_weights(labels, answers, weights) - f1_by_weights(labels, others, weights)
+        for weights in resampling_weights(len(labels), seed)
+    ]
+    difference = float(ours[0] - theirs[0])
+    return Gain(difference, float(np.quantile(np.concatenate(draws), 1 - CONFIDENCE)))
+
+
+def f1_by_weights(labels: Array, answers: Array, weights: Array) -> Array:
+    """Macro-F1 per row of `weights` (draws x rows), over the classes among labels and answers."""
+    scores = []
+    for one in np.union1d(labels, answers):
+        right = weights @ ((labels == one) & (answers == one))
+        both = weights @ (labels == one) + weights @ (answers == one)
+        scores.append(2 * right / np.maximum(both, 1e-12))
+    mean: Array = np.mean(scores, axis=0)
+    return mean
+
+
+def resampling_weights(n: int, seed: int) -> Iterator[Array]:
+    """`DRAWS` rows of weights in parts that fit memory.
+
+    Resampling rows with replacement is giving them multinomial weights, close to Poisson(1).
+    """
+    rng = np.random.default_rng(seed)
+    step = max(1, _MOST_CELLS // n)
+    for start in range(0, DRAWS, step):
+        yield rng.poisson(1.0, size=(min(step, DRAWS - start), n)).astype("float64")
 
 
 def mean_gain(values: Array, others: Array, seed: int) -> Gain:
@@ -133,21 +178,14 @@ def mean_gain(values: Array, others: Array, seed: int) -> Gain:
 
 
 def _aucs(labels: Array, chances: Array, others: Array, seed: int) -> Array:
-    rng = np.random.default_rng(seed)
-    n = len(labels)
-    step = max(1, _MOST_CELLS // n)
-    parts = []
-    for start in range(0, DRAWS, step):
-        size = min(step, DRAWS - start)
-        # Resampling rows with replacement is giving them multinomial weights, close to Poisson(1).
-        weights = rng.poisson(1.0, size=(size, n)).astype("float64")
-        parts.append(
-            _weighted_auc(labels, chances, weights) - _weighted_auc(labels, others, weights)
-        )
+    parts = [
+        aucs_by_weights(labels, chances, weights) - aucs_by_weights(labels, others, weights)
+        for weights in resampling_weights(len(labels), seed)
+    ]
     return np.concatenate(parts)
 
 
-def _weighted_auc(labels: Array, chances: Array, weights: Array) -> Array:
+def aucs_by_weights(labels: Array, chances: Array, weights: Array) -> Array:
     """ROC AUC per row of `weights` (draws x rows); ties count half, no pair is 0.5."""
     order = np.argsort(chances, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(chances[order]) > 0])

@@ -25,6 +25,9 @@ from carelake.errors import RunFailed
 
 CONVERSATIONS = "conversations.parquet"
 CUSTOMERS = "customers.parquet"
+SENTIMENT_TEXTS = "sentiment.parquet"
+FILES = (CONVERSATIONS, CUSTOMERS, SENTIMENT_TEXTS)
+"""What a build writes; a folder of an earlier Carelake lacks the last."""
 
 TEXT = "text"
 COMMENT = "comment"
@@ -105,6 +108,25 @@ def read_labelled(features: Path, *, with_comment: bool = False) -> pd.DataFrame
     return frame.sort_values("conversation_key", ignore_index=True)
 
 
+def read_sentiment(features: Path) -> pd.DataFrame:
+    """Texts whose sentiment somebody told, one row each, ordered by key; none in an earlier folder."""
+    names = ("sentiment_key", "customer_key", "told_by", TEXT, "language", "channel", "sentiment")
+    path = features / SENTIMENT_TEXTS
+    table = (
+        pq.read_table(path)
+        if path.is_file()
+        else pa.table({"sentiment_key": pa.array([], pa.string())})
+    )
+    columns: dict[str, Any] = {name: _strings(table, name) for name in names}
+    columns["told_at"] = _times(table, "told_at")
+    return pd.DataFrame(columns).sort_values("sentiment_key", ignore_index=True)
+
+
+def text_inputs(texts: pd.Series[Any]) -> pd.DataFrame:
+    """All that a model of single texts takes."""
+    return pd.DataFrame({TEXT: texts})
+
+
 def commented(frame: pd.DataFrame) -> pd.DataFrame:
     """The conversations whose survey has a comment, that comment being their text."""
     spoke = frame[COMMENT].str.strip().fillna("") != ""
@@ -116,6 +138,43 @@ def conversation_chunks(features: Path, rows: int) -> Iterator[pd.DataFrame]:
     with pq.ParquetFile(_existing(features / CONVERSATIONS)) as file:
         for batch in file.iter_batches(batch_size=rows):
             yield _conversation_frame(pa.Table.from_batches([batch]))
+
+
+def conversation_times(features: Path) -> pd.DataFrame:
+    """Key and close of every conversation, in file order."""
+    path = _existing(features / CONVERSATIONS)
+    table = pq.read_table(path, columns=["conversation_key", "occurred_at"])
+    return pd.DataFrame(
+        {
+            "conversation_key": _strings(table, "conversation_key"),
+            "occurred_at": _times(table, "occurred_at"),
+        }
+    )
+
+
+def conversations_at(features: Path, places: np.ndarray[Any, Any]) -> pd.DataFrame:
+    """The conversations at some places of the file, in ascending order."""
+    kept, first = [], 0
+    with pq.ParquetFile(_existing(features / CONVERSATIONS)) as file:
+        schema = file.schema_arrow
+        for batch in file.iter_batches(batch_size=50_000):
+            last = first + batch.num_rows
+            here = places[(places >= first) & (places < last)] - first
+            if len(here):
+                kept.append(batch.take(pa.array(here)))
+            first = last
+    return _conversation_frame(pa.Table.from_batches(kept, schema))
+
+
+def answers_since(features: Path, since: pd.Timestamp) -> pd.DataFrame:
+    """Key, label, channel and language of the conversations whose answer came after a moment."""
+    path = _existing(features / CONVERSATIONS)
+    there = set(pq.read_schema(path).names)
+    names = ["conversation_key", "label_satisfied", "label_at", "channel", "language", COMMENT]
+    table = pq.read_table(path, columns=[name for name in names if name in there])
+    known = table.filter(pc.field("label_satisfied").is_valid())
+    frame = _conversation_frame(known)
+    return frame[frame["label_at"] > since].reset_index(drop=True)
 
 
 def read_customers(features: Path) -> pd.DataFrame:
@@ -170,7 +229,7 @@ def choose_inputs(inputs: pd.DataFrame) -> InputSpec:
     attributes = [name for name in inputs.columns if str(name).startswith(ATTRIBUTE_PREFIX)]
     filled = inputs[attributes].notna().sum()
     attributes = sorted(attributes, key=lambda name: (-int(filled[name]), name))[:MOST_ATTRIBUTES]
-    categories = [name for name in CATEGORIES if _varies(inputs[name])]
+    categories = [name for name in CATEGORIES if name in inputs and _varies(inputs[name])]
     texts = int(inputs[TEXT].notna().sum())
     has_text = texts >= max(LEAST_TEXTS, len(inputs) // 50)
     known = [name for name in (*NUMBERS, *DERIVED) if name in inputs]

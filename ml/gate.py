@@ -56,6 +56,7 @@ class Question:
         n_train: int = 0,
         n_test: int = 0,
         split: str = "",
+        model_digest: str | None = None,
     ) -> Decision:
         """A decision on this question; `values` are baseline, champion, challenger."""
         baseline, champion, challenger = (
@@ -81,6 +82,7 @@ class Question:
             data_digest=self.data_digest,
             config_digest=self.config_digest,
             code_version=self.code,
+            model_digest=model_digest,
         )
 
 

@@ -8,6 +8,7 @@ the answer. A model without a linear part gives no reasons.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,32 +18,15 @@ from scipy import sparse
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
-from ml.estimators import Blend, Calibrated
-from ml.features import ATTRIBUTE_PREFIX, TEXT
+from ml.estimators import Blend, Calibrated, corrected
+from ml.features import TEXT
+from ml.terms import sentence
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_REASONS = 3
 LEAST_EFFECT = 0.01
-NAMES = {
-    "hour_of_day": "hour of day",
-    "day_of_week": "weekday",
-    "n_inbound": "messages from the customer",
-    "n_outbound": "messages from us",
-    "first_reply_minutes": "minutes to first reply",
-    "resolution_minutes": "minutes to resolution",
-    "handle_seconds": "handling seconds",
-    "is_reopened": "reopened",
-    "n_prior_conversations": "earlier conversations",
-    "prior_satisfaction": "earlier satisfaction",
-    "n_prior_orders": "earlier orders",
-    "prior_order_value": "earlier order value",
-    "customer_age": "age",
-    "customer_gender": "gender",
-    "reply_hour": "hour of first reply",
-    "text_length": "length of what they wrote",
-}
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_WORD = re.compile(r"^(?!not:|_)(?:.*[\u3400-\ufaff]{2}|.*[^\W\u3400-\ufaff])")
 
 
 def linear_part(model: Any) -> Pipeline | None:
@@ -116,6 +100,45 @@ class Reader:
         ]
 
 
+def strongest_words(reader: Reader, matrix: sparse.csr_matrix, answers: Array) -> list[list[str]]:
+    """Per row at most three words of its text that speak most for its answer, the strongest first.
+
+    Words that hold one another (退款, 没退款) count once. Left out are marks, single Chinese characters,
+    and negated copies ("not:help"), which say less than the pair of words they come from.
+    """
+    found: list[list[str]] = [[] for _ in range(matrix.shape[0])]
+    if not len(reader.terms):
+        return found
+    first, last = int(reader.terms[0]), int(reader.terms[-1]) + 1
+    coefficients = reader.pipeline[-1].coef_[:, first:last]
+    written = np.array([bool(_WORD.search(str(name))) for name in reader.term_names])
+    terms = matrix[:, first:last]
+    for one in np.unique(answers):
+        weights = coefficients[one] if len(coefficients) > 1 else coefficients[0] * (2 * one - 1)
+        places = np.flatnonzero(answers == one)
+        for place, names in zip(
+            places, _strongest(terms[places], weights * written, reader.term_names), strict=True
+        ):
+            found[place] = names
+    return found
+
+
+def _strongest(terms: sparse.csr_matrix, weights: Array, names: Array) -> list[list[str]]:
+    single = sparse.csr_matrix(terms.multiply(weights))
+    owners = np.repeat(np.arange(single.shape[0]), np.diff(single.indptr))
+    order = np.lexsort((single.indices, -single.data, owners))
+    rank = np.arange(len(order)) - single.indptr[owners]
+    kept = order[(rank < 3 * MOST_REASONS) & (single.data[order] > 0)]
+    chosen: list[list[str]] = [[] for _ in range(single.shape[0])]
+    for owner, name in zip(
+        owners[kept].tolist(), names[single.indices[kept]].tolist(), strict=True
+    ):
+        words = chosen[owner]
+        if len(words) < MOST_REASONS and not any(name in word or word in name for word in words):
+            words.append(name)
+    return chosen
+
+
 def centre(model: Any, inputs: pd.DataFrame) -> list[list[float]] | None:
     """Mean contribution of each input over these rows, per row of coefficients."""
     pipeline = linear_part(model)
@@ -130,36 +153,65 @@ def centre(model: Any, inputs: pd.DataFrame) -> list[list[float]] | None:
     ]
 
 
-def explain(model: Any, inputs: pd.DataFrame, chances: Array | None = None) -> list[str]:
+def told(model: Any, inputs: pd.DataFrame) -> tuple[Array, list[str]]:
+    """Chances (rows x classes) and reasons of each row; what both need is worked out once.
+
+    Args:
+        model: a `Calibrated`.
+        inputs: rows in the model's columns.
+    """
+    pipeline = linear_part(model)
+    if pipeline is None or getattr(model, "centre", None) is None:
+        return model.predict_proba(inputs), ["[]"] * len(inputs)
+    reader = Reader.of(pipeline)
+    matrix = reader.matrix(inputs)
+    chances = chances_of(model, inputs, pipeline, matrix)
+    return chances, _explained(model, reader, matrix, inputs, chances)
+
+
+def chances_of(
+    model: Any, inputs: pd.DataFrame, pipeline: Pipeline, matrix: sparse.csr_matrix
+) -> Array:
+    """What `predict_proba` gives, of rows that are in the columns of the linear part already."""
+    inner = model.model
+    if inner is pipeline:
+        raw = pipeline[-1].predict_proba(matrix)
+    elif isinstance(inner, Blend) and inner.linear is pipeline:
+        flat, tall = pipeline[-1].predict_proba(matrix), inner.trees.predict_proba(inputs)
+        raw = (1 - inner.share) * flat + inner.share * tall
+    else:
+        raw = inner.predict_proba(inputs)
+    return corrected(raw, model.slope, model.shifts)
+
+
+def explain(model: Any, inputs: pd.DataFrame) -> list[str]:
     """The three strongest reasons of each row as JSON text.
 
     Args:
         model: a `Calibrated` with its `centre`.
         inputs: rows in the model's columns.
-        chances: of these rows, where they are known already; needed for more than two classes only.
 
     Returns:
-        Per row a JSON array of {"words", "input", "effect"}: effect on the logit of being
+        Per row a JSON array of {"words", "words_zh", "input", "effect"}: effect on the logit of being
         satisfied (of the answer, where there are more than two), strongest first; `[]` where the
         model has no linear part.
     """
-    pipeline = linear_part(model)
-    if pipeline is None or getattr(model, "centre", None) is None:
-        return ["[]"] * len(inputs)
-    reader = Reader.of(pipeline)
-    matrix = reader.matrix(inputs)
-    if len(pipeline[-1].coef_) == 1:
+    return told(model, inputs)[1]
+
+
+def _explained(
+    model: Any, reader: Reader, matrix: sparse.csr_matrix, inputs: pd.DataFrame, chances: Array
+) -> list[str]:
+    if len(reader.pipeline[-1].coef_) == 1:
         return _explain_rows(reader, matrix, inputs, model.centre, 0)
-    if chances is None:
-        chances = model.predict_proba(inputs)
     answers = np.argmax(chances * np.asarray(model.weights), axis=1)
-    told = np.array(["[]"] * len(inputs), dtype=object)
+    found = np.array(["[]"] * len(inputs), dtype=object)
     for row in np.unique(answers):
         places = np.flatnonzero(answers == row)
-        told[places] = _explain_rows(
+        found[places] = _explain_rows(
             reader, matrix[places], inputs.iloc[places], model.centre, int(row)
         )
-    return [str(text) for text in told]
+    return [str(text) for text in found]
 
 
 def _explain_rows(
@@ -174,7 +226,7 @@ def _explain_rows(
         raises = effects[:, reader.names.index(TEXT)] > 0
         silent = ~inputs[TEXT].fillna("").str.strip().astype(bool)
         values[TEXT] = [
-            "no message from them" if quiet else f"what they wrote ('{term}')" if term else ""
+            None if quiet else term
             for quiet, term in zip(
                 silent.tolist(), reader.strongest_terms(single, raises), strict=True
             )
@@ -192,28 +244,14 @@ def _reasons(
 ) -> list[dict[str, Any]]:
     return [
         {
-            "words": _words(names[index], values[names[index]][place], float(effects[index])),
+            "words": sentence(names[index], values[names[index]][place], effects[index], "en"),
+            "words_zh": sentence(names[index], values[names[index]][place], effects[index], "zh"),
             "input": names[index],
             "effect": round(float(effects[index]), 4),
         }
         for index in chosen
         if abs(effects[index]) >= LEAST_EFFECT
     ]
-
-
-def _words(name: str, value: Any, effect: float) -> str:
-    verb = "raises" if effect > 0 else "lowers"
-    if name == TEXT:
-        return f"{value or 'what they wrote'} {verb} it"
-    label = NAMES.get(name, name.removeprefix(ATTRIBUTE_PREFIX).replace("_", " "))
-    if value is None or value != value:
-        return f"{label} unknown {verb} it"
-    if name == "is_reopened":
-        return f"{'reopened' if value else 'not reopened'} {verb} it"
-    if name == "day_of_week" and 1 <= value <= 7:
-        return f"{label} {DAYS[int(value) - 1]} {verb} it"
-    shown = f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
-    return f"{label} {shown} {verb} it"
 
 
 def _owners(fitted: Any, columns: list[str]) -> list[str]:

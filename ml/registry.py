@@ -23,7 +23,8 @@ from mlflow.tracking import MlflowClient
 
 from carelake.errors import RunFailed
 from carelake.settings import Home, Settings
-from ml.results import Decision, read_decisions
+from ml import own
+from ml.results import SATISFIED, Decision, read_decisions
 from ml.store import ensure_store
 
 CHAMPION = "champion"
@@ -35,6 +36,8 @@ TRUSTED_TYPES = (
     "ml.estimators.TextChances",
     "ml.linear.Linear",
     "ml.linear.Pair",
+    "ml.network.Network",
+    "ml.network.WithNetwork",
     "ml.texts.Characters",
     "ml.texts.Terms",
     "ml.texts.Words",
@@ -56,6 +59,10 @@ class Champion:
     model: Any
     columns: dict[str, str]
     metadata: dict[str, Any]
+    classes: tuple[str, ...] = ()
+    """Names of its chances' columns; empty for a model that gives none."""
+    trained_until: str | None = None
+    """When the newest label it learned from became known; None where rows had no times."""
 
 
 class UntrustedModel(RunFailed):
@@ -72,6 +79,7 @@ class Registry:
             logging.getLogger(name).setLevel(logging.WARNING)
         # it prints a traceback of every error that it then raises, which is told once, in one line
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         home.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
         ensure_store(home)
         self.client = MlflowClient(home.mlflow_uri, home.mlflow_uri)
@@ -116,8 +124,12 @@ class Registry:
     ) -> str:
         """Log a scikit-learn model into the active run; returns its address.
 
-        Besides scikit-learn's own classes a model may hold `TRUSTED_TYPES` only, else this fails.
+        Besides scikit-learn's own classes a model may hold `TRUSTED_TYPES` only, and what is defined
+        beside a company's own candidate in it, whose files it then brings along; else this fails.
         """
+        code = own.code_of(model)
+        if code is not None:
+            how["code_paths"] = [code]
         info = mlflow.sklearn.log_model(
             model,
             name="model",
@@ -126,7 +138,7 @@ class Registry:
             metadata=metadata,
             pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
             serialization_format="skops",
-            skops_trusted_types=list(TRUSTED_TYPES),
+            skops_trusted_types=[*TRUSTED_TYPES, *own.trusted(model)],
             **how,
         )
         return str(info.model_uri)
@@ -177,10 +189,15 @@ class Registry:
         if found is None or int(found.version) in {d.model_version for d in decisions}:
             return found
         promoted = [decision for decision in decisions if decision.promoted]
-        newest = max(promoted, key=lambda d: (d.decided_at, d.decision_id), default=None)
-        if newest is None:
+        if not promoted:
             return None
-        return self.client.get_model_version(name, str(newest.model_version))
+        return self.client.get_model_version(name, str(promoted[-1].model_version))
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        """Every version of a model with its aliases, oldest first."""
+        found = self.client.search_model_versions(f"name = '{name}'")
+        numbers = sorted(int(each.version) for each in found)
+        return [self.client.get_model_version(name, str(number)) for number in numbers]
 
     def version_of(self, name: str, model_digest: str) -> int | None:
         """The version registered earlier with this content, if any."""
@@ -194,6 +211,11 @@ class Registry:
         """Make a version the champion."""
         self.client.set_registered_model_alias(name, CHAMPION, str(number))
         self._drop_challenger(name)
+
+    def dismiss(self, name: str, number: int) -> None:
+        """Take the alias `challenger` from a version, if it is the one that has it."""
+        if str(self.client.get_registered_model(name).aliases.get(CHALLENGER)) == str(number):
+            self.client.delete_registered_model_alias(name, CHALLENGER)
 
     def challenge(self, name: str, number: int) -> None:
         """Mark a version as trained but not promoted."""
@@ -227,6 +249,8 @@ class Registry:
             model=mlflow.sklearn.load_model(str(folder)),
             columns=columns,
             metadata=dict(described.metadata or {}),
+            classes=tuple((described.metadata or {}).get("classes", SATISFIED)),
+            trained_until=found.tags.get("trained_until"),
         )
 
     def _here(self) -> None:
@@ -259,9 +283,13 @@ def folder_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def code_version() -> str:
-    """Digest of this package's sources: which code a model was made by."""
-    digest = hashlib.sha256()
+def code_version(own_digest: str = "") -> str:
+    """Digest of this package's sources: which code a model was made by.
+
+    Args:
+        own_digest: of a company's own candidates.
+    """
+    digest = hashlib.sha256(own_digest.encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]
@@ -269,8 +297,22 @@ def code_version() -> str:
 
 def config_digest(settings: Settings) -> str:
     """Digest of the settings training depends on."""
+    return hashlib.sha256(_config(settings).encode()).hexdigest()[:16]
+
+
+def libraries() -> str:
+    """The libraries a model is made of, with their versions."""
+    return ", ".join(f"{name} {version(name)}" for name in REQUIREMENTS)
+
+
+def origin(settings: Settings) -> dict[str, str]:
+    """Tags of a run that a repetition needs besides its digests."""
+    return {"config": _config(settings), "libraries": libraries()}
+
+
+def _config(settings: Settings) -> str:
     content = {"seed": settings.random_seed, **settings.ml.model_dump(mode="json")}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return json.dumps(content, sort_keys=True)
 
 
 def decision_id(name: str, data: str, config: str, code: str, attempt: int = 1) -> str:

@@ -12,21 +12,29 @@ if TYPE_CHECKING:
 
 SATISFACTION = "before_survey"
 FROM_COMMENT = "from_comment"
+SENTIMENT = "sentiment"
 SEGMENTS = "customer_segments"
-MODELS = (SATISFACTION, FROM_COMMENT, SEGMENTS)
+MODELS = (SATISFACTION, FROM_COMMENT, SENTIMENT, SEGMENTS)
 AWAITED = (SATISFACTION, SEGMENTS)
 """Models whose lack of a champion is a reason to train before scoring. Many companies never ask for
-comments: those must not train anew with every build."""
+comments: those must not train anew with every build. Nor do all have texts whose sentiment is known."""
 
-Verdict = Literal["promoted", "rejected", "refused"]
+SATISFIED = ("not satisfied", "satisfied")
+SENTIMENTS = ("negative", "neutral", "positive")
+
+Verdict = Literal["promoted", "rejected", "refused", "rolled_back"]
+GATE = "gate"
+"""Who decided, where no person did."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision of the gate; the columns of `ml.model_decisions`.
+    """One decision of the gate, or of a person; the columns of `ml.model_decisions`.
 
     `refused` means nothing was trained, `rejected` that a model was trained, registered as
-    `challenger` and not promoted. Values are of `metric` on the same hold-out rows, 6 decimals.
+    `challenger` and not promoted, `rolled_back` that a person made a former champion champion again.
+    Values are of `metric` on the same hold-out rows, 6 decimals; a person's decision repeats those of
+    the version it is about.
     """
 
     decision_id: str
@@ -46,11 +54,13 @@ class Decision:
     data_digest: str
     config_digest: str
     code_version: str
+    decided_by: str = GATE
+    model_digest: str | None = None
 
     @property
     def promoted(self) -> bool:
         """Whether this decision made a champion."""
-        return self.decision == "promoted"
+        return self.decision in ("promoted", "rolled_back")
 
     def write(self, folder: Path) -> Path:
         """Write `<decision_id>.json` in one step, so that a reader never sees half a decision."""
@@ -69,8 +79,9 @@ class Decision:
 
 
 def read_decisions(home: Home, name: str) -> list[Decision]:
-    """Every decision on a model, in no order."""
-    return [Decision.read(path) for path in home.decisions.glob(f"{name}-*.json")]
+    """Every decision on a model, oldest first."""
+    found = [Decision.read(path) for path in home.decisions.glob(f"{name}-*.json")]
+    return sorted(found, key=lambda decision: (decision.decided_at, decision.decision_id))
 
 
 def versions_decided(home: Home, name: str) -> set[int]:
@@ -109,3 +120,27 @@ class ScoreResult:
     versions: dict[str, int] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     reused: bool = False
+
+
+@dataclass(frozen=True)
+class HealthRow:
+    """One thing watched of a champion; the columns of `ml.model_health`.
+
+    `state` is ok, warn, act or too_few. `reference` is what the value is held against: the hold-out's
+    ROC AUC, no gap, or the index that chance alone gives.
+    """
+
+    health_id: str
+    as_of: str
+    model_name: str
+    model_version: int
+    measure: str
+    part: str
+    part_value: str
+    value: float | None
+    lower_value: float | None
+    upper_value: float | None
+    reference: float | None
+    n: int
+    window_start: str
+    state: str

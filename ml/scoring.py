@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from carelake.settings import Home, Settings
 from ml import features as data
 from ml import segmentation
-from ml.reasons import explain
+from ml.reasons import told
 from ml.registry import Champion, Registry
 from ml.results import FROM_COMMENT, MODELS, SATISFACTION, SEGMENTS, ScoreResult, read_decisions
 
@@ -109,11 +109,11 @@ def _satisfaction(champion: Champion | None, folder: Path) -> Iterator[pa.Table]
             if frame.empty:
                 continue
         inputs = data.conform(data.conversation_inputs(frame), champion.columns)
-        chances = champion.model.predict_proba(inputs)[:, 1]
+        chances, reasons = told(champion.model, inputs)
         columns: dict[str, Any] = {
             "conversation_key": frame["conversation_key"],
-            "p_satisfied": _decimals(chances, PROBABILITY),
-            "reasons": explain(champion.model, inputs),
+            "p_satisfied": decimals(chances[:, 1], PROBABILITY),
+            "reasons": reasons,
         }
         yield _table(columns, champion, folder, SATISFACTION_SCHEMA)
 
@@ -134,7 +134,7 @@ def _segments(champion: Champion | None, folder: Path) -> Iterator[pa.Table]:
             "customer_key": customers["customer_key"],
             "segment_id": ids,
             "segment_name": names[ids],
-            "distance": _decimals(away, DISTANCE),
+            "distance": decimals(away, DISTANCE),
         }
         yield _table(columns, champion, folder, SEGMENT_SCHEMA)
 
@@ -155,7 +155,7 @@ def _table(
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _decimals(values: np.ndarray[Any, Any], kind: pa.DataType) -> pa.Array:
+def decimals(values: np.ndarray[Any, Any], kind: pa.DataType) -> pa.Array:
     """Six decimals, exactly: rounded once here, never again downstream."""
     return pa.array(np.round(values, 6)).cast(kind, safe=False)
 
@@ -181,8 +181,7 @@ def _why_missing(home: Home, name: str) -> str:
     decisions = read_decisions(home, name)
     if not decisions:
         return "it was never trained"
-    last = max(decisions, key=lambda decision: (decision.decided_at, decision.decision_id))
-    return f"{last.decision}: {last.reason}"
+    return f"{decisions[-1].decision}: {decisions[-1].reason}"
 
 
 def _result(

@@ -22,6 +22,10 @@ LEAST_BUYERS = 50
 """Fewer that came back tell too little of how buyers differ."""
 
 
+MOST_ALIKE = 1000.0
+"""Greatest a and b of BG/NBD: beyond, the chances to leave differ by less than anything measured."""
+
+
 class TooFewBuyers(Exception):
     """There is not enough to learn from; the message says what is missing."""
 
@@ -126,7 +130,9 @@ def fit_returning(history: History) -> Returning:
         either = np.where(x > 0, np.logaddexp(stays, np.where(x > 0, leaves, -np.inf)), stays)
         return -float(weight @ (common + either))
 
-    found = _least(loss, [np.log([1.0, float(np.median(age)) or 1.0, 1.0, 1.0]), np.zeros(4)])
+    starts = [np.log([1.0, float(np.median(age)) or 1.0, 1.0, 1.0]), np.zeros(4)]
+    # where all leave alike, a and b grow without end and say the same: the formulas would not bear it
+    found = _least(loss, starts, most=[np.inf, np.inf, MOST_ALIKE, MOST_ALIKE])
     r, alpha, a, b = np.exp(found.x)
     return Returning(float(r), float(alpha), float(a), float(b), -float(found.fun))
 
@@ -162,10 +168,15 @@ def _check(n_buyers: int) -> None:
         raise TooFewBuyers(f"{n_buyers} customers bought again, {LEAST_BUYERS} are needed")
 
 
-def _least(loss: Any, starts: list[Array]) -> Any:
-    """The best of a search from each start; the answer does not depend on a lucky one."""
+def _least(loss: Any, starts: list[Array], most: list[float] | None = None) -> Any:
+    """The best of a search from each start; the answer does not depend on a lucky one.
+
+    `most` are the greatest values the parameters, not their logarithms, may take.
+    """
+    bounds = None if most is None else [(None, float(np.log(value))) for value in most]
+    options = {"maxiter": 4000, "xatol": 1e-6, "fatol": 1e-6}
     tried = [
-        minimize(loss, start, method="Nelder-Mead", options={"maxiter": 4000, "xatol": 1e-6, "fatol": 1e-6})
+        minimize(loss, start, method="Nelder-Mead", bounds=bounds, options=options)
         for start in starts
-    ]  # fmt: skip
+    ]
     return min(tried, key=lambda found: found.fun)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import textwrap
 from collections.abc import Callable, Iterator
@@ -19,13 +20,24 @@ PEPPER = "test-pepper"
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """What makes a process private (`prepare_environment` sets its umask) ends with the test."""
-    before = os.umask(0o022)
+    """What a run changes of its process ends with the test: the umask, and MLflow's addresses.
+
+    MLflow writes the addresses it is given into the environment, where programs that later tests
+    start would find another home's registry.
+    """
+    before, mlflow = os.umask(0o022), _mlflow_variables()
     os.umask(before)
     try:
         return (yield)  # type: ignore[return-value]
     finally:
         os.umask(before)
+        for key in _mlflow_variables().keys() - mlflow.keys():
+            del os.environ[key]
+        os.environ.update(mlflow)
+
+
+def _mlflow_variables() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key.startswith("MLFLOW_")}
 
 
 @pytest.fixture(autouse=True)
@@ -94,10 +106,18 @@ class SampleRun:
 
 @pytest.fixture(scope="session")
 def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleRun]:
-    """`carelake sample` and `carelake run`, once for the whole session."""
+    """`carelake sample` and `carelake run`, once for the whole session, whoever of its workers comes first."""
     from tests.commands import carelake
 
-    run = SampleRun(tmp_path_factory.mktemp("sample"))
-    carelake("sample", str(run.company), "--customers", "250", env=run.environment)
-    run.output = carelake("run", env=run.environment).stdout
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "sample"
+    root.mkdir(exist_ok=True)
+    run, output = SampleRun(root), root / "output.txt"
+    with (root / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not output.exists():
+            carelake("sample", str(run.company), "--customers", "250", env=run.environment)
+            said = carelake("run", env=run.environment).stdout
+            output.write_text(said, encoding="utf-8")
+    run.output = output.read_text(encoding="utf-8")
     yield run

@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg
 import pymysql
 import pytest
+import trustme
 
 PASSWORD = "ad'min \\pass"
 """The administrator's password; with what a badly quoted connection would trip over."""
@@ -52,16 +53,16 @@ class Server:
 
 
 @contextmanager
-def postgresql() -> Iterator[Server]:
-    """PostgreSQL with passwords, in a new cluster."""
+def postgresql(authority: trustme.CA | None = None) -> Iterator[Server]:
+    """PostgreSQL with passwords, in a new cluster; with an authority it also speaks TLS."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found:
         pytest.skip("no PostgreSQL here: apt install postgresql")
     with _folder("postgres") as folder:
-        yield from _postgresql(folder, found[-1].parent)
+        yield from _postgresql(folder, found[-1].parent, _certified(folder, "postgres", authority))
 
 
-def _postgresql(folder: Path, programs: Path) -> Iterator[Server]:
+def _postgresql(folder: Path, programs: Path, tls: tuple[str, str] | None) -> Iterator[Server]:
     data, port, secret = folder / "data", _free_port(), folder / "secret"
     secret.write_text(PASSWORD, encoding="utf-8")
     secret.chmod(0o644)
@@ -71,9 +72,15 @@ def _postgresql(folder: Path, programs: Path) -> Iterator[Server]:
          "--locale", "C.UTF-8"],
         check=True, stdout=subprocess.DEVNULL, cwd="/",
     )  # fmt: skip
+    options = (
+        ["-c", "ssl=on", "-c", f"ssl_cert_file={tls[0]}", "-c", f"ssl_key_file={tls[1]}"]
+        if tls
+        else []
+    )
     process = subprocess.Popen(
         [*_as("postgres"), str(programs / "postgres"), "-D", str(data), "-p", str(port),
-         "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={data}", "-c", "fsync=off"],
+         "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={data}", "-c", "fsync=off",
+         *options],
         stdout=subprocess.DEVNULL, stderr=(folder / "pg.log").open("wb"), cwd="/",
     )  # fmt: skip
 
@@ -86,16 +93,16 @@ def _postgresql(folder: Path, programs: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def mariadb() -> Iterator[Server]:
-    """MariaDB with a password for `admin`."""
+def mariadb(authority: trustme.CA | None = None) -> Iterator[Server]:
+    """MariaDB with a password for `admin`; with an authority it also speaks TLS."""
     program = shutil.which("mariadbd", path="/usr/sbin:/usr/bin")
     if program is None:
         pytest.skip("no MariaDB here: apt install mariadb-server")
     with _folder("mysql") as folder:
-        yield from _mariadb(folder, program)
+        yield from _mariadb(folder, program, _certified(folder, "mysql", authority))
 
 
-def _mariadb(folder: Path, program: str) -> Iterator[Server]:
+def _mariadb(folder: Path, program: str, tls: tuple[str, str] | None) -> Iterator[Server]:
     data, port = folder / "data", _free_port()
     as_user = ["--user=mysql"] if os.geteuid() == 0 else []
     subprocess.run(
@@ -111,10 +118,12 @@ def _mariadb(folder: Path, program: str) -> Iterator[Server]:
         encoding="utf-8",
     )
     first.chmod(0o644)
+    options = [f"--ssl-cert={tls[0]}", f"--ssl-key={tls[1]}"] if tls else []
     process = subprocess.Popen(
         [program, "--no-defaults", f"--datadir={data}", *as_user, f"--port={port}",
          "--bind-address=127.0.0.1", f"--socket={data / 's'}", f"--init-file={first}",
-         "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve"],
+         "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve",
+         *options],
         stdout=subprocess.DEVNULL, stderr=(folder / "maria.log").open("wb"),
     )  # fmt: skip
 
@@ -151,10 +160,28 @@ def _folder(user: str) -> Iterator[Path]:
         folder.chmod(0o711)
         data = folder / "data"
         data.mkdir(mode=0o700)
-        if os.geteuid() == 0:
-            owner = pwd.getpwnam(user)
-            os.chown(data, owner.pw_uid, owner.pw_gid)
+        _give(data, user)
         yield folder
+
+
+def _certified(folder: Path, user: str, authority: trustme.CA | None) -> tuple[str, str] | None:
+    """Files of a certificate for 127.0.0.1 and of its key, which is the server's alone."""
+    if authority is None:
+        return None
+    made = authority.issue_cert("127.0.0.1")
+    certificate, key = folder / "server.crt", folder / "server.key"
+    made.cert_chain_pems[0].write_to_path(certificate)
+    made.private_key_pem.write_to_path(key)
+    certificate.chmod(0o644)
+    key.chmod(0o600)
+    _give(key, user)
+    return str(certificate), str(key)
+
+
+def _give(path: Path, user: str) -> None:
+    if os.geteuid() == 0:
+        owner = pwd.getpwnam(user)
+        os.chown(path, owner.pw_uid, owner.pw_gid)
 
 
 def _as(user: str) -> list[str]:

@@ -131,6 +131,25 @@ create table marts.agg_channel_daily (
     satisfaction_sum decimal(18, 6));
 insert into marts.agg_channel_daily
     select date '2024-04-27' + i::integer, 'chat', 20, 2, 1 from range(35) as rows (i);
+create table marts.conversation_needs as
+    select conversation_key, 'delivery' as need, channel, true as is_resolved, true as is_provisional
+    from marts.fct_conversations;
+create table marts.fct_conversation_metrics (
+    conversation_key varchar, channel varchar, opened_at timestamptz, first_reply_minutes decimal(18, 3),
+    next_reply_minutes decimal(18, 3), requester_wait_minutes decimal(18, 3),
+    requester_wait_business_minutes decimal(18, 3), agent_wait_minutes decimal(18, 3),
+    agent_wait_business_minutes decimal(18, 3), on_hold_minutes decimal(18, 3),
+    full_resolution_minutes decimal(18, 3), full_resolution_business_minutes decimal(18, 3),
+    unassigned_minutes decimal(18, 3), n_calls_offered integer, n_calls_answered integer,
+    n_reopens integer, is_first_contact_resolution boolean, first_reply_sla varchar);
+insert into marts.fct_conversation_metrics
+    select 'c' || i, 'phone', '2024-05-01', 5, null, 10, 8, 4, 2, null, 60, 40, 1, 1, 1, 0, true, 'hit'
+    from range(120) as rows (i);
+create table marts.agg_service_daily (
+    day date, channel varchar, n_conversations integer, requester_wait_minutes decimal(18, 3));
+insert into marts.agg_service_daily values ('2024-05-01', 'phone', 120, 1200);
+create table marts.agg_backlog_daily (day date, channel varchar, n_open_at_end integer);
+insert into marts.agg_backlog_daily select date '2024-05-01' + i::integer, 'phone', i from range(3) as rows (i);
 create table marts.fct_survey_responses (
     survey_response_key varchar, conversation_key varchar, kind varchar, score decimal(9, 3),
     satisfaction decimal(9, 6), source_name varchar);
@@ -140,6 +159,13 @@ create table marts.fct_orders (
     order_key varchar, customer_key varchar, source_name varchar, amount decimal(18, 2),
     is_cancelled boolean);
 insert into marts.fct_orders select 'o' || i, 'k1', 'shop', 10, false from range(10) as rows (i);
+alter table marts.fct_orders add column ordered_at timestamptz default '2024-05-01';
+create table marts.customer_value (
+    customer_key varchar, rfm varchar, p_alive decimal(9, 6), expected_orders_90d decimal(18, 6),
+    expected_value_90d decimal(18, 2), expected_orders_365d decimal(18, 6));
+insert into marts.customer_value values ('k1', '545', 0.9, 1, 10, 4);
+create table marts.customer_retention (customer_key varchar);
+insert into marts.customer_retention values ('k1'), ('k2');
 create table marts.customer_satisfaction_index (
     customer_key varchar, as_of timestamptz, cs decimal(18, 6), csf decimal(9, 6), cv decimal(9, 6),
     tp decimal(9, 6), cs_in_value_band decimal(9, 6), n_conversations integer, n_surveyed integer,
@@ -155,6 +181,13 @@ create table marts.satisfaction_predictions (
     conversation_key varchar, p_satisfied decimal(9, 6), model_name varchar, model_version integer);
 insert into marts.satisfaction_predictions
     select 'c' || i, 0.4 + 0.2 * (i % 2), 'before_survey', 1 from range(120) as rows (i);
+create table marts.model_health (
+    health_id varchar, as_of timestamptz, model_name varchar, measure varchar, value decimal(18, 6),
+    state varchar);
+insert into marts.model_health
+    values ('h0', '2024-05-01', 'before_survey', 'roc_auc', 0.6, 'act'),
+        ('h1', '2024-06-01', 'before_survey', 'roc_auc', 0.8, 'ok'),
+        ('h2', '2024-06-01', 'before_survey', 'shift_of_scores', 0.3, 'warn');
 create table marts.follow_up_queue (
     follow_up_id varchar, customer_key varchar, reason varchar, channel varchar, owner varchar,
     due_at timestamptz, status varchar);
@@ -167,11 +200,12 @@ ENTITIES = {
     "communications": "sent_at", "conversations": "opened_at", "customers": "created_at",
     "survey_responses": "responded_at", "orders": "ordered_at", "order_lines": "ordered_at",
     "events": "occurred_at", "agents": "updated_at", "follow_ups": "due_at",
-    "email_messages": "sent_at",
+    "email_messages": "sent_at", "call_legs": "started_at", "transcripts": "recorded_at",
 }  # fmt: skip
 IDENTIFIERS = (
     "customer_id", "email", "phone", "handle", "from_address", "to_address", "conversation_id",
     "order_id", "agent_id", "follow_up_id",
+    "call_id",
 )  # fmt: skip
 
 
@@ -305,6 +339,11 @@ DEFECTS: dict[str, dict[str, str]] = {
         "n_distinct_chances": of("satisfaction_predictions", "p_satisfied = 0.5"),
         "calibration_gap": of("satisfaction_predictions", "p_satisfied = p_satisfied + 0.3"),
     },
+    "marts__model_health": {
+        "n_repeated_keys": of("model_health", "health_id = 'h1'"),
+        "n_wrong_values": of("model_health", "value = 1.2", "health_id = 'h1'"),
+        "n_aged": of("model_health", "state = 'act'", "health_id = 'h2'"),
+    },
     "marts__follow_ups": {
         "n_unwanted": of("dim_customers", "do_not_contact = true"),
         "n_repeated_customers": of("follow_up_queue", "customer_key = 'k1'"),
@@ -317,6 +356,30 @@ DEFECTS: dict[str, dict[str, str]] = {
         "n_repeated_days": of("agg_channel_daily", "day = '2024-05-01'", "day = '2024-05-02'"),
         "n_wrong_sums": of("agg_channel_daily", "satisfaction_sum = 3"),
         "week_ratio": "update marts.agg_channel_daily set n_communications = if(day > '2024-05-24', 5, 23.75)",
+    },
+    "marts__needs": {
+        "n_without_need": "delete from marts.conversation_needs where conversation_key = 'c1'",
+        "n_wrong_provisional": of("conversation_needs", "is_resolved = false", "conversation_key = 'c1'"),
+        "unknown_share": of("conversation_needs", "need = 'unknown'", "conversation_key > 'c3'"),
+    },
+    "marts__value": {
+        "n_difference": "delete from marts.fct_orders",
+        "n_wrong_chances": of("customer_value", "p_alive = 1.1"),
+        "n_negative": of("customer_value", "expected_value_90d = -1"),
+        "n_shrinking": of("customer_value", "expected_orders_90d = 5"),
+        "n_wrong_fifths": of("customer_value", "rfm = '546'"),
+        "n_strangers": "delete from marts.customer_retention where customer_key = 'k1'",
+    },
+    "marts__service": {
+        "n_difference": of("agg_service_daily", "n_conversations = 119", "day = '2024-05-01'"),
+        "minutes_difference": of("agg_service_daily", "requester_wait_minutes = 1200.001", "day = '2024-05-01'"),
+        "n_negative_times": of("fct_conversation_metrics", "on_hold_minutes = -1"),
+        "n_more_business_than_time": of("fct_conversation_metrics", "agent_wait_business_minutes = 4.002"),
+        "n_more_answered_than_offered": of("fct_conversation_metrics", "n_calls_answered = 2"),
+        "n_reopened_and_resolved": of("fct_conversation_metrics", "n_reopens = 1"),
+        "least_open": of("agg_backlog_daily", "n_open_at_end = -1", "day = '2024-05-02'"),
+        "breached_share": "update marts.fct_conversation_metrics set first_reply_sla = 'breach'"
+        " where conversation_key > 'c3'",
     },
 }  # fmt: skip
 

@@ -28,6 +28,28 @@ orders as (
     group by customer_key
 ),
 
+-- what lowers the chance, strongest first, as the model says it
+lowering as (
+    select
+        *,
+        list_filter(
+            from_json(reasons::json, '[{"words": "VARCHAR", "words_zh": "VARCHAR", "effect": "DOUBLE"}]'),
+            lambda reason: reason.effect < 0
+        )[:2] as against,
+    from marts.satisfaction_predictions
+),
+
+predictions as (
+    select
+        conversation_key,
+        p_satisfied,
+        model_name,
+        model_version,
+        list_transform(against, lambda reason: reason.words) as lowering,
+        list_transform(against, lambda reason: coalesce(reason.words_zh, reason.words)) as lowering_zh,
+    from lowering
+),
+
 conversations as (
     select
         *,
@@ -47,6 +69,11 @@ final as (
         conversations.channel,
         conversations.category,
         conversations.language,
+        case
+            when $language <> 'conversation' then $language
+            when conversations.language = 'zh' then 'zh'
+            else 'en'
+        end as reason_language,
         conversations.status,
         conversations.outcome_state,
         conversations.opened_at::timestamptz as opened_at,
@@ -74,14 +101,10 @@ final as (
         surveys.score::decimal(9, 2) as survey_score,
         left(regexp_replace(trim(surveys.comment_masked), '\s+', ' ', 'g'), 120) as survey_comment,
         predictions.p_satisfied::decimal(9, 6) as p_satisfied,
-        -- what lowers the chance, strongest first, as the model says it
-        nullif(array_to_string(list_transform(
-            list_filter(
-                from_json(predictions.reasons::json, '[{"words": "VARCHAR", "effect": "DOUBLE"}]'),
-                lambda reason: reason.effect < 0
-            )[:2],
-            lambda reason: reason.words
-        ), '; '), '') as model_reasons,
+        case reason_language
+            when 'zh' then nullif(array_to_string(predictions.lowering_zh, '；'), '')
+            else nullif(array_to_string(predictions.lowering, '; '), '')
+        end as model_reasons,
         predictions.model_name,
         predictions.model_version::integer as model_version,
         agents.agent_name,
@@ -107,7 +130,7 @@ final as (
     cross join as_of
     left join conversations on customers.customer_key = conversations.customer_key
     left join surveys on conversations.conversation_key = surveys.conversation_key
-    left join marts.satisfaction_predictions as predictions
+    left join predictions
         on conversations.conversation_key = predictions.conversation_key
     left join marts.dim_agents as agents on conversations.agent_key = agents.agent_key
     left join marts.dim_agents as owners on customers.owner_agent_key = owners.agent_key

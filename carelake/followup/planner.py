@@ -79,6 +79,7 @@ def plan(con: DuckDBPyConnection, rules: FollowUpRules, *, as_of: dt.datetime) -
         "horizon_days": rules.horizon_days,
         "daily_capacity": rules.daily_capacity,
         "timezone": _reporting_timezone(con),
+        "language": rules.language,
     }
     _need_working_days(con, rules)
     with _transaction(con):
@@ -196,10 +197,7 @@ def _matches_sql(rules: list[Rule]) -> str:
 
 
 def _insert_sql(rules: list[Rule]) -> str:
-    reasons = [
-        f"when {position} then {template_sql(rule.reason, CANDIDATE_COLUMNS)}"
-        for position, rule in enumerate(rules)
-    ]
+    reasons = [f"when {position} then {_reason_sql(rule)}" for position, rule in enumerate(rules)]
     evidence = [
         f"when {position} then {_evidence_sql(rule)}" for position, rule in enumerate(rules)
     ]
@@ -219,9 +217,18 @@ def _case(branches: list[str], empty: str) -> str:
     return f"case followups.position {' '.join(branches)} end" if branches else empty
 
 
+def _reason_sql(rule: Rule) -> str:
+    ours = template_sql(rule.reason, CANDIDATE_COLUMNS)
+    if rule.reason_zh is None:
+        return ours
+    chinese = template_sql(rule.reason_zh, CANDIDATE_COLUMNS, "zh")
+    return f"(case when reason_language = 'zh' then {chinese} else {ours} end)"
+
+
 def _evidence_sql(rule: Rule) -> str:
     """The values a reason rests on, so that a task can be explained after the marts moved on."""
-    columns = dict.fromkeys([*(name for name, _ in placeholders(rule.reason)), *_EVIDENCE])
+    named = [*placeholders(rule.reason), *placeholders(rule.reason_zh or "")]
+    columns = dict.fromkeys([*(name for name, _ in named), *_EVIDENCE])
     pairs = ", ".join(f"{text_literal(name)}, {name}" for name in columns)
     return f"json_object('rule', {text_literal(rule.code)}, 'when', {text_literal(rule.when.strip())}, {pairs})"
 

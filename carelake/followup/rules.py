@@ -31,6 +31,7 @@ CANDIDATE_COLUMNS: dict[str, str] = {
     "n_conversations": "bigint", "n_orders": "bigint", "order_value": "decimal(18, 2)",
     "last_contact_at": "timestamptz", "last_order_at": "timestamptz",
     "days_since_last_order": "integer", "days_since_first_seen": "integer",
+    "reason_language": "varchar",
 }  # fmt: skip
 """What `when`, `urgency` and `reason` may name. The satisfaction index is left out on purpose: it
 falls as a customer's value rises at equal care, so it must not decide who is contacted."""
@@ -44,6 +45,9 @@ class Rule(Strict):
     code: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$", description="Short name, snake_case")
     when: str = Field(min_length=1, description="SQL condition over the candidate columns")
     reason: str = Field(min_length=1, description="What the agent reads; {column} is filled in")
+    reason_zh: str | None = Field(
+        default=None, min_length=1, description="The same in Chinese; without it, `reason` is read"
+    )
     channel: Literal["preferred", "conversation", "phone", "email", "chat", "social"] = Field(
         default="preferred", description="Wished channel; taken where the customer can be reached"
     )
@@ -61,10 +65,10 @@ class Rule(Strict):
         description="SQL number; within a priority the greatest goes first",
     )
 
-    @field_validator("reason")
+    @field_validator("reason", "reason_zh")
     @classmethod
-    def _readable(cls, value: str) -> str:
-        for column, style in placeholders(value):
+    def _readable(cls, value: str | None) -> str | None:
+        for column, style in placeholders(value or ""):
             if column not in CANDIDATE_COLUMNS:
                 raise ValueError(_unknown(column))
             if style and not CANDIDATE_COLUMNS[column].startswith(NUMBERS):
@@ -87,6 +91,10 @@ class FollowUpRules(Strict):
     )
     fallback_owner: str = Field(
         default="care team", min_length=1, description="Owner of what has no agent"
+    )
+    language: Literal["en", "zh", "conversation"] = Field(
+        default="en",
+        description="In which language reasons are read: one for all, or that of the conversation",
     )
     rules: list[Rule] = Field(default=[], description="In order; equals go to the earlier one")
     path: Path = Field(default=SHIPPED, exclude=True)

@@ -42,6 +42,8 @@ from carelake.warehouse.schema import create_recorded_tables
 
 RECORDED = ("raw", "ops", "ml", "care")
 SECRETS = ("state/secrets.json", "state/airflow_passwords.json")
+UNCHANGING = ("landing/", "ml/kept/")
+"""Parts that a backup may share with an earlier one by links."""
 CONFIGURATION = ("carelake.yml", "followup.yml", "needs.yml")
 
 
@@ -188,6 +190,11 @@ def _snapshot(
         for manifest in home.landing.glob(f"*/*/{BATCH_MANIFEST}")
         for path in manifest.parent.iterdir()
         if not path.name.startswith(".") and path.suffix != ".part"
+    }
+    parts |= {
+        f"ml/kept/{path.relative_to(home.kept_features)}": path
+        for path in home.kept_features.glob("*/*.parquet")
+        if path.parent.suffix != ".part"
     }
     if home.owns_mlflow:
         artifacts = home.mlflow_artifacts
@@ -353,7 +360,7 @@ def _fill(draft: Path, parts: dict[str, Path], base: Path | None) -> dict[str, E
             continue
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with source.open("rb") as reader:
-            if name in earlier and base is not None and name.startswith("landing/"):
+            if name in earlier and base is not None and name.startswith(UNCHANGING):
                 entries[name] = digest_of(reader)
                 if entries[name] == earlier[name]:
                     _link(str(base / name), str(target))

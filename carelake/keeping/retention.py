@@ -7,6 +7,7 @@ changes no mart. A record goes with all its versions, or an older one would come
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import duckdb
 
 from carelake.errors import RunFailed
+from carelake.keeping.kept_features import outdated
 from carelake.keeping.lock import keeping_lock
 from carelake.landing import Manifest, manifests, settle_files
 from carelake.settings import Context
@@ -32,6 +34,8 @@ from carelake.warehouse.schema import raw_columns
 EVENT_TIMES = {
     "communications": "sent_at",
     "email_messages": "sent_at",
+    "call_legs": "started_at",
+    "transcripts": "recorded_at",
     "conversations": "greatest(opened_at, first_reply_at, closed_at, survey_at)",
     "survey_responses": "responded_at",
     "orders": "ordered_at",
@@ -40,16 +44,22 @@ EVENT_TIMES = {
     "follow_ups": "greatest(approved_at, due_at, completed_at)",
 }
 """When what a row tells of happened, per raw table: as in `dbt_project/macros/moments.sql`."""
+AS_COMMUNICATIONS = frozenset({"email_messages", "call_legs", "transcripts"})
+"""Raw tables that the limit of communications holds for, as `stg_retention` says."""
 
 
 @dataclass
 class Removed:
-    """What went, over all rules: raw rows, texts of rejects, landed files and their bytes."""
+    """What went, over all rules: raw rows, texts of rejects, landed files and their bytes.
+
+    `n_feature_folders` are those kept for training runs.
+    """
 
     n_rows: int = 0
     n_rejects: int = 0
     n_files: int = 0
     n_bytes: int = 0
+    n_feature_folders: int = 0
     by_entity: dict[str, int] = field(default_factory=dict)
 
 
@@ -91,6 +101,10 @@ def apply(ctx: Context, *, dry_run: bool = False, say: Callable[[str], None] = t
         for rule in _rules(con, ctx):
             _remove_rows(con, rule, moment, removed, dry_run=dry_run)
             _remove_files(con, ctx, rule, moment, removed, dry_run=dry_run)
+        for folder in list(outdated(home, con)):
+            removed.n_feature_folders += 1
+            if not dry_run:
+                shutil.rmtree(folder)
         if removed.n_rows and not dry_run:
             set_state(con, "built_marker", "")  # the accounts of the batches are published anew
             con.execute("force checkpoint")  # what was deleted leaves the file where it can
@@ -104,7 +118,7 @@ def _rules(con: duckdb.DuckDBPyConnection, ctx: Context) -> list[_Rule]:
         "select entity, keep_days, as_of, keep_from from staging.stg_retention order by entity"
     ).fetchall()
     rules = [_Rule(*row) for row in rows]
-    built = {rule.entity: rule.keep_days for rule in rules if rule.entity != "email_messages"}
+    built = {rule.entity: rule.keep_days for rule in rules if rule.entity not in AS_COMMUNICATIONS}
     if built != dict(ctx.settings.retention):
         raise RunFailed(
             "retention: the marts were not built under these limits yet; run `carelake run`, look at "

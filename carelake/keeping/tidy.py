@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carelake.errors import RunFailed
+from carelake.keeping.kept_features import outdated
 from carelake.keeping.lock import keeping_lock
 from carelake.keeping.metrics import folder_bytes
 from carelake.landing import (
@@ -26,7 +27,7 @@ from carelake.landing import (
     settle_files,
 )
 from carelake.settings import Context, Home
-from carelake.warehouse.connection import tell, write_lock
+from carelake.warehouse.connection import connect, tell, write_lock
 
 DAY = 86_400.0
 DENSE = frozenset({".gz", ".zst", ".xlsx", ".parquet", ".zip"})
@@ -74,6 +75,7 @@ def tidy(ctx: Context, *, dry_run: bool = False, say: Callable[[str], None] = te
             ),
             _cut_logs(home, dry_run=dry_run),
             forget_runs(home, keeping.rejected_runs, dry_run=dry_run),
+            _remove("features", "kept, of rows that are gone", _outdated(ctx, say), dry_run),
             *forget_airflow(home, keeping.airflow_days, dry_run=dry_run, say=say),
         ]
     return [each for each in found if each.n]
@@ -157,10 +159,21 @@ def _old_scores(home: Home) -> Iterator[Path]:
     yield from folders[:-KEPT_SCORES]
 
 
+def _outdated(ctx: Context, say: Callable[[str], None]) -> list[Path]:
+    if not any(ctx.home.kept_features.glob("*")):
+        return []
+    with (
+        write_lock(ctx.home, "tidy features", say=say, poll_seconds=0.01),
+        connect(ctx.home, **ctx.settings.duckdb) as con,
+    ):
+        return list(outdated(ctx.home, con))
+
+
 def _leftovers(home: Home) -> Iterator[Path]:
     """Drafts of killed writers; one that is younger than a day may still be written."""
     places = (
-        (home.root, "backup.part"), (home.features, "*.part"), (home.published, "*.part"),
+        (home.root, "backup.part"), (home.features, "*.part"), (home.kept_features, "*.part"),
+        (home.published, "*.part"),
         (home.state, ".*"), (home.landing, "*/*/*.part"), (home.published / "versions", "*.part"),
     )  # fmt: skip
     for folder, pattern in places:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,8 @@ def forget_runs(home: Home, kept: int, *, dry_run: bool) -> Freed:
                 size += _artifact_bytes(home, run)
             if not dry_run and runs:
                 _forget(registry.client, home, name, runs)
+        if count and not dry_run:
+            _forget_features(registry.client, home)
     if count and not dry_run:
         size = before - folder_bytes(home.mlflow_artifacts)
     return Freed(none.kind, none.what, count, size)
@@ -136,6 +139,21 @@ def _forget(client: Any, home: Home, name: str, runs: list[Any]) -> None:
             doomed.append(each.info.run_id)
     for at in range(0, len(doomed), MANY):
         _collect(home, doomed[at : at + MANY], models if at == 0 else [])
+
+
+def _forget_features(client: Any, home: Home) -> None:
+    """Feature files that no run is left of."""
+    names = [each.experiment_id for each in client.search_experiments()]
+    used, page = set[str](), None
+    while True:
+        found = client.search_runs(names, page_token=page)
+        used |= {str(run.data.tags.get("features_digest")) for run in found}
+        page = found.token
+        if not page:
+            break
+    for folder in home.kept_features.glob("*"):
+        if folder.name not in used:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _collect(home: Home, runs: list[str], models: list[str]) -> None:

@@ -236,7 +236,7 @@ def _models(con: DuckDBPyConnection, champions: dict[str, int]) -> list[ModelRow
     for row in con.execute(_DECISIONS).fetchall():
         name, version, decision = row[:3]
         newest.setdefault(name, row)
-        if decision == "promoted" and version == champions.get(name):
+        if decision in ("promoted", "rolled_back") and version == champions.get(name):
             promoted.setdefault(name, row)
     rows = []
     for name, last in newest.items():

@@ -15,6 +15,7 @@ _FITTING = {
     "installation": {"furniture", "lighting"},
     "quality": {"appliance", "kitchen", "lighting"},
 }
+_SOUNDS = {"good": 1, "bad": -1, "calm": 0, "plain": 0}
 _PHRASES = {"zh": texts_zh, "en": texts_en}
 
 
@@ -26,6 +27,7 @@ class Words:
         self._rng = stream(seed, "texts", talk.number)
         self._phrases: ModuleType = _PHRASES[talk.person.language]
         self._product = self._about()
+        self._felt = 0
         rng, person = self._rng, talk.person
         self._slots = {
             "product": getattr(self._product, person.language),
@@ -60,8 +62,12 @@ class Words:
         """Return the subject line of an e-mail or a case."""
         return str(self._phrases.SUBJECTS[self._talk.need]).format(**self._slots)
 
-    def say(self, turn: Turn) -> str:
-        """Return the words of one turn."""
+    def say(self, turn: Turn) -> tuple[str, int]:
+        """Return the words of one turn, and how they sound: phrases that praise less those that scold."""
+        self._felt = 0
+        return self._say(turn), self._felt
+
+    def _say(self, turn: Turn) -> str:
         p, rng = self._phrases, self._rng
         match turn.role:
             case "opening":
@@ -103,6 +109,7 @@ class Words:
         lift = {"solved_first": 0.9, "solved_later": 0.3, "reopened": 0.2, "open": -0.6}
         feeling = 0.7 * talk.mood + lift[talk.outcome] + rng.gauss(0.0, 0.6)
         tone = "good" if feeling > 0.6 else "bad" if feeling < -0.5 else "plain"
+        self._felt += _SOUNDS[tone]
         return str(rng.choice(self._phrases.CLOSINGS[tone]))
 
     def _moods(self, mean: float) -> list[str]:
@@ -115,7 +122,10 @@ class Words:
                 sigmoid(-1.7 * self._talk.mood - 0.6),
             )
             tone = rng.choices(["good", "bad", "calm"], weights=[good, bad, 0.3])[0]
-            said.append(str(rng.choice(p.MOODS[tone])))
+            phrase = str(rng.choice(p.MOODS[tone]))
+            if phrase not in said:
+                self._felt += _SOUNDS[tone]
+            said.append(phrase)
         return list(dict.fromkeys(said))
 
     def _fill(self, phrase: str) -> str:
@@ -137,15 +147,20 @@ class Spoken:
     lines: tuple[str, ...]
     remark: str
     product: Product
+    sounds: tuple[int, ...] = ()
+    """Per turn, phrases that praise less those that scold; known to the truth alone."""
 
 
 def speak(seed: int, talk: Conversation) -> Spoken:
     """Put a conversation into words."""
     words = Words(seed, talk)
+    subject = words.subject()
+    said = [words.say(turn) for turn in talk.turns]
     return Spoken(
         talk=talk,
-        subject=words.subject(),
-        lines=tuple(words.say(turn) for turn in talk.turns),
+        subject=subject,
+        lines=tuple(line for line, _ in said),
         remark=words.remark(talk.survey.comment_mood) if talk.survey else "",
         product=words.product,
+        sounds=tuple(sound for _, sound in said),
     )

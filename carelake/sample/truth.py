@@ -25,6 +25,7 @@ def write_truth(company: Company, files: list[DeliveredFile], folder: Path) -> d
     _write(folder / "customers.jsonl", _customers(company))
     _write(folder / "contact_points.jsonl", contact_points(files, rows, company))
     _write(folder / "conversations.jsonl", _conversations(company))
+    _write(folder / "messages.jsonl", _messages(company))
     counts: dict[str, int] = defaultdict(int)
     for row in rows:
         counts[row["disposition"]] += 1
@@ -91,16 +92,9 @@ def contact_points(
         for record, row in zip(delivered, rows, strict=True)
         if row["disposition"] == "good" and record.who
     ]
-    crm_ids: dict[Identifier, set[str]] = defaultdict(set)
-    for who in kept:
-        for crm in (value for kind, value in who if kind == "crm"):
-            for identifier in who:
-                crm_ids[identifier].add(crm)
-    seen = sorted({identifier for who in kept for identifier in who})
-    shared = {identifier for identifier in seen if len(crm_ids[identifier]) > 1}
-    leader = _join(kept, shared)
+    shared, leader = joined(kept)
     owners = _owners(company)
-    for kind, value in seen:
+    for kind, value in sorted({identifier for who in kept for identifier in who}):
         is_shared = (kind, value) in shared
         root = leader.get((kind, value), (kind, value))
         yield {
@@ -110,6 +104,19 @@ def contact_points(
             "is_shared": is_shared,
             "component": None if is_shared else f"{root[0]}:{root[1]}",
         }
+
+
+def joined(
+    kept: list[tuple[Identifier, ...]],
+) -> tuple[set[Identifier], dict[Identifier, Identifier]]:
+    """Return the shared identifiers, and the leader of the component of each other one."""
+    crm_ids: dict[Identifier, set[str]] = defaultdict(set)
+    for who in kept:
+        for crm in (value for kind, value in who if kind == "crm"):
+            for identifier in who:
+                crm_ids[identifier].add(crm)
+    shared = {identifier for identifier, ids in crm_ids.items() if len(ids) > 1}
+    return shared, _join(kept, shared)
 
 
 def _join(
@@ -202,6 +209,28 @@ def _conversations(company: Company) -> Iterator[dict[str, Any]]:
                 line for line, turn in zip(spoken.lines, talk.turns, strict=True) if turn.inbound
             ),
         }
+
+
+def _messages(company: Company) -> Iterator[dict[str, Any]]:
+    """Yield how each message of a customer sounds: by the phrases that praise or scold in it."""
+    for spoken in company.spoken:
+        for place, (turn, line) in enumerate(zip(spoken.talk.turns, spoken.lines, strict=True)):
+            if turn.inbound:
+                sounds = spoken.sounds[place]
+                yield {
+                    "truth_id": spoken.talk.truth_id,
+                    "conversation_id": conversation_id(spoken.talk),
+                    "channel": spoken.talk.channel,
+                    "place": place,
+                    "sent_at": turn.sent_at.isoformat(),
+                    "language": spoken.talk.person.language,
+                    "sentiment": "positive"
+                    if sounds > 0
+                    else "negative"
+                    if sounds < 0
+                    else "neutral",
+                    "text": line,
+                }
 
 
 def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from carelake.sample.company import make_company
+from carelake.sample.company import Company, make_company
 from carelake.sample.configuration import SETTINGS, source_list
-from carelake.sample.delivery import Delivery, make_room
+from carelake.sample.delivery import DeliveredFile, Delivery, make_room
 from carelake.sample.systems import DELIVERIES
 from carelake.sample.truth import write_truth
 
@@ -29,6 +29,8 @@ class SampleSummary:
         dispositions: delivered records by what they are worth.
         n_files: data files.
         n_bytes: their size.
+        company: who is behind it all.
+        files: what was delivered.
     """
 
     target: Path
@@ -39,6 +41,8 @@ class SampleSummary:
     dispositions: dict[str, int]
     n_files: int
     n_bytes: int
+    company: Company
+    files: list[DeliveredFile]
 
 
 def write_sample(
@@ -66,7 +70,7 @@ def write_sample(
         raise ValueError("a sample needs at least 5 customers and 7 days")
     tell = progress or (lambda _label, _share: None)
     tell("people and conversations", 0.0)
-    make_room(target, "truth/rows.jsonl", ("inbox", "truth"))
+    make_room(target, "truth/rows.jsonl", ("inbox", "truth", "live"))
     company = make_company(seed, customers, days)
     delivery = Delivery(target)
     for number, (label, deliver) in enumerate(DELIVERIES):
@@ -89,4 +93,6 @@ def write_sample(
         dispositions=counts,
         n_files=len(delivery.files),
         n_bytes=sum(file.n_bytes for file in delivery.files),
+        company=company,
+        files=delivery.files,
     )

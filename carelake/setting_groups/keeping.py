@@ -17,7 +17,7 @@ Retention = dict[Retained, Annotated[int, Field(ge=1)]]
 RETENTION: Any = Field(
     default={},
     description="Days that rows of an entity are kept, by when what they tell of happened: "
-    "{communications: 730}; mail counts as communications. Without, all",
+    "{communications: 730}; mails, calls and transcripts count as communications. Without, all",
 )
 
 

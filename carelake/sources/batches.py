@@ -26,7 +26,7 @@ from carelake.landing import (
     sweep,
     write_manifest,
 )
-from carelake.source_list import Source
+from carelake.source import Source
 from carelake.window import EVERYTHING, Window
 
 CHUNK = 1 << 20

@@ -41,6 +41,13 @@ class Connection:
         scheme = self.schema if self.schema in ("http", "https") else "https"
         return f"{scheme}://{self.host}{port}"
 
+    def hide(self, text: str, *more: str) -> str:
+        """A text without the secrets of the connection, and without others that are named."""
+        secrets = [self.password, *(v for v in self.extra.values() if isinstance(v, str)), *more]
+        for secret in sorted((s for s in secrets if len(s) > 3), key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
     def need(self, part: str) -> str:
         """A part that must be there.
 

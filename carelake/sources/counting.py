@@ -12,7 +12,7 @@ from typing import Any
 
 from carelake.errors import ConfigError
 from carelake.landing import manifests
-from carelake.source_list import Source
+from carelake.source import Source
 from carelake.sources.extract import MODULES
 from carelake.sources.patience import Passing, Refused
 from carelake.sources.renewed_secrets import kept_in

@@ -19,12 +19,12 @@ import duckdb
 
 from carelake.errors import ConfigError
 from carelake.setting_groups.base import as_time
+from carelake.source import Source
 from carelake.source_kinds.database import (
     LOOK_BACK_OF_NUMBERS,
     LOOK_BACK_OF_TIMES,
     DatabaseSettings,
 )
-from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult, Place, begin_extract, write_batch
 from carelake.sources.connections import Connection, find_connection
 from carelake.sources.counting import Counted

@@ -6,8 +6,8 @@ import importlib
 from pathlib import Path
 
 from carelake.landing import DamagedManifest
+from carelake.source import Source
 from carelake.source_kinds import Kind
-from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult
 from carelake.sources.renewed_secrets import kept_in
 from carelake.window import EVERYTHING, Window
@@ -22,6 +22,22 @@ MODULES: dict[Kind, str] = {
     "postgres": "database",
     "mysql": "database",
     "mongodb": "mongodb",
+    "asterisk_cdr": "files",
+    "freeswitch_cdr": "files",
+    "transcripts": "files",
+    "whatsapp": "pushed",
+    "chatwoot_webhook": "pushed",
+    "salesforce": "rest",
+    "zoho": "rest",
+    "dynamics": "rest",
+    "zendesk": "rest",
+    "intercom": "rest",
+    "chatwoot": "rest",
+    "wecom_kf": "rest",
+    "wechat_oa": "rest",
+    "twilio": "rest",
+    "x": "rest",
+    "facebook": "rest",
 }
 """Module of `carelake.sources` that reads a kind; its `extract` is called.
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from carelake.landing import Manifest, last_number, manifests, sha256_of, sweep
+from carelake.source import Source
 from carelake.source_kinds.remote import is_remote
-from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult, source_lock, write_batch
 from carelake.sources.names import PAGE
 from carelake.window import EVERYTHING, Window

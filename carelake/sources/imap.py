@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from carelake.errors import ConfigError
+from carelake.source import Source
 from carelake.source_kinds.imap import ImapSettings
-from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult, Place, begin_extract, write_batch
 from carelake.sources.connections import find_connection
 from carelake.sources.counting import Counted

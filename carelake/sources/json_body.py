@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from requests import Response
+
+PARSED = "carelake_document"
+"""Where an answer keeps its document."""
 
 
 def json_of(content: bytes) -> Any:
@@ -16,6 +22,17 @@ def json_of(content: bytes) -> Any:
         return json.loads(content, parse_constant=_refuse)
     except RecursionError as error:
         raise ValueError("nested without end") from error
+
+
+def document_of(response: Response) -> Any:
+    """The document of an answer, which is read once however often it is asked for.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not hasattr(response, PARSED):
+        setattr(response, PARSED, json_of(response.content))
+    return getattr(response, PARSED)
 
 
 def plain_utf8(content: bytes) -> bytes:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from carelake.landing import Manifest
-from carelake.source_list import Source
+from carelake.source import Source
 from carelake.sources.batches import ExtractResult, Place, begin_extract, write_batch
 from carelake.sources.files import base_folder, file_name, find_files, find_paths, link_fault
 from carelake.sources.mail_pack import MailPack
@@ -169,8 +169,7 @@ def _land(
     pack, unread = MailPack(folder), []
     for mail in mails:
         try:
-            with mail.path.open("rb") as file:
-                content = file.read(LARGEST_MAIL + 1)
+            content = _content(mail)
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -192,6 +191,14 @@ def _land(
         window=window,
         details={"messages": pack.n_messages},
     )
+
+
+def _content(mail: _Mail) -> bytes:
+    with mail.path.open("rb", buffering=0) as file:
+        if mail.size > LARGEST_MAIL:
+            return file.read(LARGEST_MAIL + 1)
+        # to its end, as it may have grown; to ask for a number of bytes takes memory for as many
+        return file.readall()[: LARGEST_MAIL + 1]
 
 
 def _cursor(mails: list[_Mail], unread: list[str], before: dict[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import tarfile
-from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 LARGEST_FILE = 64_000_000
 """Bytes of mails in one tar."""
+END = 2 * tarfile.BLOCKSIZE
+"""Zeros that end a tar."""
 
 
 class MailPack:
@@ -27,7 +29,7 @@ class MailPack:
         self.n_messages = 0
         self.n_bytes = 0
         self._folder = folder
-        self._tar: tarfile.TarFile | None = None
+        self._tar: BinaryIO | None = None
         self._room = 0
 
     def add(self, name: str, content: bytes, came: dt.datetime | None) -> None:
@@ -38,13 +40,15 @@ class MailPack:
             came: when its mailbox got it, as far as it knows.
         """
         if self._tar is None or self._room < len(content):
-            self._next()
-        assert self._tar is not None
+            self._tar = self._next()
         member = tarfile.TarInfo(name.encode("utf-8", "backslashreplace").decode().lstrip("/"))
         member.size = len(content)
         member.mtime = max(0, int(came.timestamp())) if came else 0
         member.mode = 0o440
-        self._tar.addfile(member, BytesIO(content))
+        # as `TarFile.addfile` does it, but for the copies it makes of member and content
+        self._tar.write(member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
+        self._tar.write(content)
+        self._tar.write(bytes(-len(content) % tarfile.BLOCKSIZE))
         self._room -= len(content)
         self.n_messages += 1
         self.n_bytes += len(content)
@@ -52,13 +56,15 @@ class MailPack:
     def close(self) -> list[tuple[str, Path]]:
         """End the last tar; gives what `write_batch` takes."""
         if self._tar is not None:
+            self._tar.write(bytes(END))
+            self._tar.write(bytes(-self._tar.tell() % tarfile.RECORDSIZE))
             self._tar.close()
             self._tar = None
         return [(path.name, path) for path in self.files]
 
-    def _next(self) -> None:
+    def _next(self) -> BinaryIO:
         self.close()
         path = self._folder / f"mails-{len(self.files) + 1:04d}.tar"
         self.files.append(path)
-        self._tar = tarfile.open(path, "w:", format=tarfile.GNU_FORMAT)  # noqa: SIM115
         self._room = LARGEST_FILE
+        return path.open("wb")

@@ -27,9 +27,9 @@ from pymongo.errors import (
 
 from carelake.errors import ConfigError
 from carelake.setting_groups.base import as_time
+from carelake.source import Source
 from carelake.source_kinds.database import LOOK_BACK_OF_NUMBERS, LOOK_BACK_OF_TIMES
 from carelake.source_kinds.mongodb import MongoSettings
-from carelake.source_list import Source
 from carelake.sources.batches import ExtractResult, Place, begin_extract, write_batch
 from carelake.sources.connections import Connection, find_connection
 from carelake.sources.counting import Counted

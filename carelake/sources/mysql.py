@@ -54,6 +54,7 @@ WILL_PASS = frozenset(
      1412, 1836, 1927, 1969, 2002, 2003, 2006, 2013, 2055, 3024, 4031}
 )  # fmt: skip
 """Codes of a server that is away, full, busy or ended our session."""
+TRUST = "correct sslrootcert in the extra of the connection, or the server's certificate"
 MENDS = {
     1044: "let an administrator grant select on it to the connection's login",
     1045: "correct login and password of the connection",
@@ -174,7 +175,10 @@ def _tls(extra: dict[str, Any]) -> dict[str, Any]:
         return {}  # the driver's own way: TLS where the server has it
     if mode == "disable":
         return {"ssl_disabled": True}
-    context = ssl.create_default_context(cafile=str(ca) if ca else None)
+    try:
+        context = ssl.create_default_context(cafile=str(ca) if ca else None)
+    except (OSError, ssl.SSLError) as error:
+        raise Refused(0, f"{ca}: no certificate can be read there; {TRUST}") from error
     context.check_hostname = mode == "verify-full"
     if mode in ("prefer", "require"):
         context.verify_mode = ssl.CERT_NONE
@@ -209,6 +213,10 @@ def _array(values: tuple[str | bytes | None, ...], code: int) -> pa.Array:
 
 
 def _sorted_out(error: Exception) -> Passing | Refused:
+    # the driver wraps it as an error of the network
+    reason = getattr(error, "original_exception", error)
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return Refused(0, f"its certificate is not trusted ({reason.verify_message}); {TRUST}")
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     said = " ".join(str(error.args[-1] if error.args else error).split()) or type(error).__name__
     if code in WILL_PASS or isinstance(error, OSError) or (code == 0 and "closed" in said):

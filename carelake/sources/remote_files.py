@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from carelake.errors import ConfigError
 from carelake.landing import Manifest, sha256_of
-from carelake.source_list import Source
+from carelake.source import Source
 from carelake.sources.batches import ExtractResult, Place, begin_extract, write_batch
 from carelake.sources.connections import Connection, find_connection
 from carelake.sources.names import PAGE

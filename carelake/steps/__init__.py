@@ -20,6 +20,7 @@ STEPS: dict[str, Callable[..., StepResult]] = {
     "build_features": lambda ctx, progress: building.build(ctx, progress, "features"),
     "score": building.score,
     "train": building.train,
+    "overrule": building.overrule,
     "build_marts": lambda ctx, progress: building.build(ctx, progress, "marts"),
     "plan_follow_ups": building.plan_follow_ups,
     "check_marts": lambda ctx, progress: building.check(ctx, progress, "marts"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Literal
 
 from carelake.errors import RunFailed
 from carelake.progress import Progress
@@ -98,14 +99,24 @@ def _reconcile(ctx: Context) -> dict[str, Any]:
 
 
 def train(ctx: Context, progress: Progress, *, force: bool = False) -> StepResult:
-    """Train both models on the newest features and let the gate decide."""
+    """Train the models on the newest features and let the gate decide; not while a batch is held."""
     from carelake.warehouse import recorded
     from carelake.warehouse.build import features_folder
     from carelake.warehouse.connection import connect, write_lock
     from ml import api
 
     folder = features_folder(ctx)
-    trained = api.train(ctx.home, ctx.settings, folder, force=force, report=progress.say)
+    with write_lock(ctx.home, "find held batches", say=progress.say), connect(ctx.home) as con:
+        held = recorded.held_batches(con)
+    trained = api.train(
+        ctx.home,
+        ctx.settings,
+        folder,
+        force=force,
+        held=held,
+        candidates=ctx.config_dir / "custom" / "candidates",
+        report=progress.say,
+    )
     with write_lock(ctx.home, "record decisions", say=progress.say), connect(ctx.home) as con:
         recorded.record_decisions(con, ctx.home.decisions)
     result = StepResult(
@@ -133,21 +144,108 @@ def score(ctx: Context, progress: Progress) -> StepResult:
     champions = api.has_champion(ctx.home)
     if not all(champions[model] for model in AWAITED):
         notes.append(train(ctx, progress).summary)
-    scored = api.score(ctx.home, ctx.settings, features_folder(ctx), report=progress.say)
+    features = features_folder(ctx)
+    scored = api.score(ctx.home, ctx.settings, features, report=progress.say)
+    values = api.score_values(ctx.home, features, report=progress.say)
+    n_texts = _score_texts(ctx, progress)
+    health = api.watch(ctx.home, ctx.settings, features, scored, report=progress.say)
+    aged = sorted({f"{row.model_name} {row.model_version}" for row in health if row.state == "act"})
     with write_lock(ctx.home, "record scores", say=progress.say), connect(ctx.home) as con:
+        recorded.record_health(con, [asdict(row) for row in health])
+        told = ", ".join(aged)
+        # one call per champion: if training did not help, another build's will not either
+        aged_anew = aged if told != recorded.get_state(con, "aged_told") else []
+        recorded.set_state(con, "aged_told", told)
         recorded.record_scores(
             con,
             {
                 "satisfaction_scores": scored.satisfaction_scores,
                 "comment_scores": scored.comment_scores,
                 "segment_scores": scored.segment_scores,
+                "value_scores": values,
             },
         )
+        recorded.record_decisions(con, ctx.home.decisions)  # one that was cut may have left them
         recorded.note_champions(con)
     result = StepResult("score", rows=scored.n_conversations + scored.n_customers)
-    result.summary = f"{scored.n_conversations:,} conversations, {scored.n_customers:,} customers"
+    result.summary = (
+        f"{scored.n_conversations:,} conversations, {scored.n_customers:,} customers, "
+        f"{n_texts:,} new texts"
+    )
     notes += [f"{model}: {why}" for model, why in scored.missing.items()]
-    result.details = {"versions": scored.versions, "notes": notes}
+    result.details = {
+        "versions": scored.versions,
+        "notes": notes,
+        "aged": aged,
+        "aged_anew": aged_anew,
+    }
+    return result
+
+
+def _score_texts(ctx: Context, progress: Progress) -> int:
+    """Score the customers' texts that the champion of `sentiment` has not scored yet; gives how many.
+
+    Part by part: a run that is cut in millions of texts goes on where it was.
+    """
+    from carelake.warehouse import sentiment
+    from carelake.warehouse.connection import connect, write_lock
+    from ml import api
+
+    champion = api.sentiment_champion(ctx.home)
+    texts, scores = (
+        ctx.home.scores / f"sentiment_{name}.parquet.part" for name in ("texts", "scores")
+    )
+    texts.parent.mkdir(parents=True, exist_ok=True)
+    with write_lock(ctx.home, "find new texts", say=progress.say), connect(ctx.home) as con:
+        sentiment.forget(con, champion)
+    done = 0
+    try:
+        while champion is not None:
+            with (
+                write_lock(ctx.home, "find new texts", say=progress.say),
+                connect(ctx.home, **ctx.settings.duckdb) as con,
+            ):
+                found = sentiment.write_unscored(con, texts)
+            if found == 0:
+                break
+            done += api.score_texts(ctx.home, texts, scores, report=progress.say)
+            with (
+                write_lock(ctx.home, "record sentiment", say=progress.say),
+                connect(ctx.home) as con,
+            ):
+                sentiment.record(con, scores)
+            if found < sentiment.PART:
+                break
+    finally:
+        texts.unlink(missing_ok=True)
+        scores.unlink(missing_ok=True)
+    return done
+
+
+def overrule(
+    ctx: Context,
+    progress: Progress,
+    verb: Literal["promote", "reject", "rollback"],
+    model: str,
+    version: int | None,
+    who: str,
+    reason: str,
+) -> StepResult:
+    """Take a person's decision on a version of a model, and record it."""
+    from carelake.warehouse import recorded
+    from carelake.warehouse.connection import connect, write_lock
+    from ml import api
+
+    taken, is_new = api.overrule(ctx.home, verb, model, version, who, reason, report=progress.say)
+    with write_lock(ctx.home, "record decisions", say=progress.say), connect(ctx.home) as con:
+        recorded.record_decisions(con, ctx.home.decisions)
+    what = taken.decision.replace("_", " ")
+    to = " to" if verb == "rollback" else ""
+    result = StepResult("overrule", "done" if is_new else "nothing_new", rows=int(is_new))
+    result.summary = f"{model} {what}{to} version {taken.model_version}" + (
+        "" if is_new else ": decided so before"
+    )
+    result.details = {"decision": taken.decision_id, "by": taken.decided_by}
     return result
 
 

@@ -26,11 +26,14 @@ def apply_retention(ctx: Context, progress: Progress, *, dry_run: bool = False) 
     if not ctx.settings.retention:
         result.outcome, result.summary = "nothing_new", "no limits: everything is kept"
         return result
-    if not (removed.n_rows or removed.n_rejects or removed.n_files):
+    folders = removed.n_feature_folders
+    if not (removed.n_rows or removed.n_rejects or removed.n_files or folders):
         result.outcome = "nothing_new"
     result.summary = (
         f"{removed.n_rows:,} rows, texts of {removed.n_rejects:,} rejects, {removed.n_files:,} landed "
-        f"files ({removed.n_bytes / 1e6:,.1f} MB) {'would go' if dry_run else 'removed'}"
+        f"files ({removed.n_bytes / 1e6:,.1f} MB)"
+        + (f", feature files of {folders:,} trainings" if folders else "")
+        + (" would go" if dry_run else " removed")
     )
     result.details = {name: f"{count:,} rows" for name, count in removed.by_entity.items()}
     return result

@@ -32,7 +32,12 @@ LAYERS = {
     "marts": ["path:models/marts"],
 }
 """What dbt selects; the scores come in between."""
-FEATURES = {"conversations": "features_conversations", "customers": "features_customers"}
+FEATURES = {
+    "conversations": ("features_conversations", "conversation_key"),
+    "customers": ("features_customers", "customer_key"),
+    "sentiment": ("features_sentiment", "sentiment_key"),
+}
+"""File -> its table, and the key it is ordered by."""
 KEPT_FEATURE_FOLDERS = 3
 RECIPE = "derived_recipe"
 COMPANY_RECIPE = "company_recipe"
@@ -238,7 +243,7 @@ def export_features(ctx: Context) -> Path:
 
 def _digest(con: duckdb.DuckDBPyConnection) -> str:
     parts = []
-    for table in FEATURES.values():
+    for table, _ in FEATURES.values():
         found = relation_fingerprint(con, f"features.{table}")
         parts.append(f"{found['rows']}:{found['sum']}")
     row = con.execute("select sha256(?)", ["|".join(parts)]).fetchone()
@@ -249,8 +254,7 @@ def _write_features(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
     draft = folder.with_name(folder.name + ".part")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    for name, table in FEATURES.items():
-        key = "conversation_key" if name == "conversations" else "customer_key"
+    for name, (table, key) in FEATURES.items():
         target = literal(str(draft / f"{name}.parquet"))
         con.execute(f"copy (from features.{table} order by {key}) to {target} (format parquet)")
     draft.rename(folder)

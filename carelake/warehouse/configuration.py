@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 import duckdb
 
+from carelake.needs.taxonomy import Taxonomy, load_taxonomy, rules_of
 from carelake.settings import Context, Settings
 from carelake.warehouse.connection import insert_rows, literal
 
@@ -16,6 +18,7 @@ def record_configuration(con: duckdb.DuckDBPyConnection, ctx: Context) -> None:
     try:
         _record_sources(con, ctx)
         _record_settings(con, ctx.settings)
+        record_needs(con, load_taxonomy(ctx.config_dir))
         con.execute("commit")
     except BaseException:
         con.execute("rollback")
@@ -34,7 +37,9 @@ def _record_sources(con: duckdb.DuckDBPyConnection, ctx: Context) -> None:
             "region": source.region or ctx.settings.default_region,
             "timezone": source.timezone,
             "has_id": source.has_id,
+            "id_namespace": source.id_namespace,
             "position": position,
+            "system": source.block,
         }
         for position, source in enumerate(ctx.sources.sources)
     ]
@@ -54,7 +59,10 @@ def _record_settings(con: duckdb.DuckDBPyConnection, settings: Settings) -> None
         "cv_basis": settings.cv_basis,
         "ces_easy_is": settings.ces_easy_is,
         "unanswered_days": str(settings.unanswered_days),
+        "matter_window_hours": str(settings.matter_window_hours),
         **{f"reply_within_minutes.{c}": str(m) for c, m in settings.reply_within_minutes.items()},
+        "phone_answer_within_seconds": str(settings.phone_answer_within_seconds),
+        "service_levels": json.dumps([x.model_dump(mode="json") for x in settings.service_levels]),
         **{f"retention.{entity}": str(days) for entity, days in settings.retention.items()},
     }
     kept = ", ".join(literal(key) for key in ("as_of_override", *flat))
@@ -75,6 +83,25 @@ def _record_settings(con: duckdb.DuckDBPyConnection, settings: Settings) -> None
         [{"day_of_week": day, "opens": opens, "closes": closes} for day, opens, closes in hours],
     )
     _replace(con, "ops.holidays", [{"day": day} for day in settings.holidays])
+
+
+def record_needs(con: duckdb.DuckDBPyConnection, taxonomy: Taxonomy) -> None:
+    """Write what customers come for, and what each is known by."""
+    needs = [
+        {
+            **need.model_dump(include={"name", "name_zh", "is_presale"}),
+            "need": need.code,
+            "position": i,
+        }
+        for i, need in enumerate(taxonomy.needs)
+    ]
+    rules = [
+        {"need": need.code, "kind": kind, "word": word}
+        for need in taxonomy.needs
+        for kind, word in rules_of(need)
+    ]
+    _replace(con, "ops.needs", needs)
+    _replace(con, "ops.need_rules", rules)
 
 
 def _replace(

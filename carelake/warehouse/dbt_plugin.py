@@ -5,10 +5,20 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import phonenumbers
 import pyarrow as pa
 from dbt.adapters.duckdb.plugins import BasePlugin
 from duckdb import DuckDBPyConnection
+
+from carelake.warehouse.phone import e164
+
+# a pattern that is a constant is read once; from a table it would be read once per text
+NEED_PATTERN = r"""
+    set variable need_pattern = coalesce((
+        select string_agg(if(kind = 'en', '\b', '') || regexp_escape(word), '|' order by length(word) desc, word)
+        from ops.need_rules
+        where kind in ('en', 'zh')
+    ), '[^\s\S]')
+"""
 
 
 class Plugin(BasePlugin):
@@ -36,6 +46,7 @@ class Plugin(BasePlugin):
             raise RuntimeError("CARELAKE_PEPPER is not set: keys cannot be made without it")
         cursor.execute("set variable pepper = ?", [pepper])
         cursor.execute("set TimeZone = 'UTC'")
+        cursor.execute(NEED_PATTERN)
 
 
 def to_e164(numbers: pa.ChunkedArray, regions: pa.ChunkedArray) -> pa.Array:
@@ -49,16 +60,4 @@ def to_e164(numbers: pa.ChunkedArray, regions: pa.ChunkedArray) -> pa.Array:
         One `+<country><number>` per row; NULL for what is no valid number, extensions included.
     """
     pairs = zip(numbers.to_pylist(), regions.to_pylist(), strict=True)
-    return pa.array([_one_e164(number, region) for number, region in pairs], type=pa.string())
-
-
-def _one_e164(number: str | None, region: str | None) -> str | None:
-    if not number:
-        return None
-    try:
-        parsed = phonenumbers.parse(number, region)
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_valid_number(parsed):
-        return None
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    return pa.array([e164(number, region) for number, region in pairs], type=pa.string())

@@ -14,7 +14,7 @@ from email.header import decode_header
 from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
 
-from carelake.warehouse.mail_kind import PERSON, kind_of, list_of
+from carelake.warehouse.mail_kind import PERSON, TELLING, kind_of, list_of
 from carelake.warehouse.mail_reply import take_apart
 from carelake.warehouse.mail_text import charset_of_markup, clean, decode, plain_text
 
@@ -25,6 +25,11 @@ ENVELOPE = re.compile(rb"\A(?:\xef\xbb\xbf|[\r\n])*(?:>?From [^\r\n]*\r?\n)?")
 HEADER = re.compile(rb"[!-9;-~]+:")
 BOUNDARY = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
 """What follows the mark between two parts."""
+READ = TELLING | {
+    "from", "sender", "to", "cc", "subject", "date", "received", "message-id", "in-reply-to",
+    "references",
+}  # fmt: skip
+"""Headers that a row is made of, besides those about the form of a part (`Content-...`)."""
 DEEPEST = 20
 """Parts within parts; the standard parser takes what is deeper."""
 PLAIN_ADDRESS = re.compile(
@@ -93,18 +98,24 @@ def parse_message(raw: bytes, received_at: str | None = None) -> dict[str, str |
 def _parsed(raw: bytes, depth: int = 0) -> Message:
     """A message taken apart as the standard parser does it, but not line by line.
 
-    That one gets whatever is odd: the same comes out, three times as fast for what is not.
+    That one gets whatever is odd. Of the rest the same comes out three times as fast, headers that
+    nobody reads left out.
     """
-    ends = [at for at in (raw.find(b"\n\n"), raw.find(b"\n\r\n")) if at >= 0]
-    lines = _unfolded(raw[: min(ends)]) if ends else None
+    end = raw.find(b"\n\n")
+    crlf = raw.find(b"\n\r\n", 0, end if end >= 0 else len(raw))
+    end = crlf if crlf >= 0 else end
+    lines = _unfolded(raw[:end]) if end >= 0 else None
     if lines is None or depth > DEEPEST:
         return email.message_from_bytes(raw, policy=POLICY)
     message = Message(POLICY)
     for line in lines:
-        text = line.decode("ascii", "surrogateescape")
-        message.set_raw(*POLICY.header_source_parse([text]))
+        name, _, value = line.decode("ascii", "surrogateescape").partition(":")
+        key = name.lower()
+        if _is_read(key):
+            value = value.lstrip(" \t").rstrip("\r\n")
+            message.set_raw(name, value[:MAX_DECODED] if key.startswith("content-") else value)
     form = message.get_content_maintype()
-    body = raw[raw.index(b"\n", min(ends) + 1) + 1 :]
+    body = raw[raw.index(b"\n", end + 1) + 1 :]
     if form == "multipart":
         parts = _parts(message, body)
         if not parts:
@@ -115,6 +126,10 @@ def _parsed(raw: bytes, depth: int = 0) -> Message:
     else:
         message.set_payload(body.decode("ascii", "surrogateescape"))
     return message
+
+
+def _is_read(key: str) -> bool:
+    return key in READ or key.startswith("content-")
 
 
 def _unfolded(head: bytes) -> list[bytes] | None:
@@ -155,7 +170,7 @@ def _headers(message: Message) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in message.raw_items():
         key = name.lower()
-        if key not in found:
+        if key not in found and _is_read(key):
             text = str(value)
             if not text.isascii():
                 # raw 8-bit letters, which no standard allows: in the charset of the text, if any

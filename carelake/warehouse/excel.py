@@ -12,6 +12,7 @@ from defusedxml import DefusedXmlException
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.xml.constants import ARC_WORKBOOK, SHARED_STRINGS, STYLES_TYPE, XLSM, XLSX, XLTM, XLTX
 
+from carelake.warehouse.arrow_columns import integers, strings
 from carelake.warehouse.excel_cells import (
     ORDINARY,
     Row,
@@ -142,9 +143,9 @@ def _read_rows(found: Iterator[Row], *, header: bool) -> tuple[pa.Table, list[st
 
 
 def _table(pending: list[tuple[int, dict[int, str]]], width: int) -> pa.Table:
-    columns: dict[str, Any] = {"__row": pa.array([n for n, _ in pending], pa.int64())}
+    columns: dict[str, Any] = {"__row": integers(n for n, _ in pending)}
     for i in range(width):
-        columns[f"c{i}"] = pa.array([cells.get(i) for _, cells in pending], pa.string())
+        columns[f"c{i}"] = strings(cells.get(i) for _, cells in pending)
     return pa.table(columns)
 
 

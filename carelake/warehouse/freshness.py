@@ -16,7 +16,7 @@ import duckdb
 
 from carelake.setting_groups.base import as_time
 from carelake.settings import Context, Home
-from carelake.source_list import Source
+from carelake.source import Source
 
 State = Literal["fresh", "warn", "block", "unwatched"]
 ARRIVALS = """

@@ -37,6 +37,7 @@ class Incoming:
         row_number: SQL expression of the record's ordinal in its file.
         rejects: records that were read but have no shape.
         json_record: SQL expression of the whole record, for JSON.
+        theirs: the names in the file, where `columns` are ours already.
     """
 
     relation: str
@@ -44,6 +45,12 @@ class Incoming:
     row_number: str
     rejects: list[Reject] = field(default_factory=list)
     json_record: str | None = None
+    theirs: list[str] | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The column names of the file."""
+        return list(self.columns) if self.theirs is None else self.theirs
 
 
 def unique_names(names: list[str]) -> list[str]:

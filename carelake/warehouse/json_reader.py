@@ -10,7 +10,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from carelake.source_list import Source
+from carelake.source import Source
+from carelake.source_parts import Part
 from carelake.warehouse.connection import ident, literal
 from carelake.warehouse.csv_repair import RAW_TEXT_LIMIT, UNREADABLE
 from carelake.warehouse.incoming import Incoming, NeedsCare, Reject, UnreadableFile, pointer
@@ -18,6 +19,8 @@ from carelake.warehouse.json_repair import MARK, mend_document, mend_text, repai
 from carelake.warehouse.staging import Staging, buffer_size
 
 MAX_JSON_BYTES = 1_000_000_000
+PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""Keys that a path may name as they are."""
 SIMPLE_KEY = re.compile(r"[^\x00\"\\\\]+")
 """Keys that may name the member of a struct."""
 
@@ -93,19 +96,45 @@ class JsonReader:
     def _stage_documents(self, path: Path) -> None:
         parts = [part for part in (self.source.records_path or "").split(".") if part]
         place = literal(pointer(parts))
+        documents = f"""read_json_objects({literal(str(path))},
+            format = 'unstructured', maximum_object_size = {MAX_JSON_BYTES})"""
+        page, staged_page = "", ""
+        if isinstance(self.source, Part) and self.source.beside:
+            documents = f"(select json, row_number() over () as page from {documents})"
+            page, staged_page = "page, ", ", page as __page"
+            self._stage_pages(documents, self.source.beside)
         self.staging.stage(
             f"""
-            select record::varchar as __json from (
-                select unnest(case json_type(json, {place})
-                    when 'ARRAY' then json_extract(json_extract(json, {place}), '$[*]')
+            select record::varchar as __json{staged_page} from (
+                select {page}unnest(case
+                    when len(elements) > 0 then elements
+                    when json_type(json, {place}) = 'ARRAY' or {self._is_empty(place)} then []
                     else [json_extract(json, {place})] end) as record
-                from read_json_objects({literal(str(path))},
-                    format = 'unstructured', maximum_object_size = {MAX_JSON_BYTES}))
+                from (select *, {_elements(parts)} as elements from {documents}))
             """
         )
         if parts:
             gone = f"update {self.staging.records} set __json = 'null' where __json is null"
             self.staging.con.execute(gone)
+
+    def _stage_pages(self, documents: str, beside: tuple[str, ...]) -> None:
+        """Keep what a shape reads of each page, once a page: records name their page by its number."""
+        members = ", ".join(
+            f"{literal(path)}, json_extract(json, {literal(pointer(path.split('.')))})"
+            for path in beside
+        )
+        self.staging.con.execute(
+            f"create or replace temp table {self.staging.pages} as "
+            f"select page as page_number, json_object({members}) as page from {documents}"
+        )
+
+    def _is_empty(self, place: str) -> str:
+        """SQL of whether a document says that it has no records, and has none."""
+        path = self.source.rest.empty if self.source.rest else None
+        if path is None:
+            return "false"
+        number = literal(pointer(path.split(".")))
+        return f"json_extract_string(json, {number}) = '0' and json_extract(json, {place}) is null"
 
     def _records(self, or_broken: str = "") -> Incoming:
         """The staged rows that are JSON objects; the others are rejects.
@@ -153,7 +182,7 @@ class JsonReader:
     def _take_out_broken(self, or_broken: str) -> list[Reject]:
         """Delete blank and broken records; gives the broken ones."""
         records = self.staging.records
-        blank = "(not starts_with(__json, '{') and trim(__json) = '' or __json is null)"
+        blank = r"(not starts_with(__json, '{') and trim(__json, e' \t\r') = '' or __json is null)"
         # a CASE: the sides of an OR are taken in any order, and json_type fails on what is no JSON
         kind = "case when json_valid(__json) then json_type(__json) else 'NONE' end"
         broken = f"({kind}) <> 'OBJECT' {or_broken}"
@@ -216,6 +245,16 @@ class JsonReader:
                 place = literal(pointer([key])) if "\0" not in key else "null"
                 columns[key] = f"json_extract_string(__json, {place})"
         return columns, shape
+
+
+def _elements(parts: list[str]) -> str:
+    """SQL of a list's elements, none where there is no list: a path finds them in one pass over the document."""
+    if all(PLAIN_KEY.fullmatch(part) for part in parts):
+        return f"json_extract(json, {literal('$' + ''.join(f'.{part}' for part in parts) + '[*]')})"
+    # a pointer can name any key there is
+    place = literal(pointer(parts))
+    listed = f"json_extract(json_extract(json, {place}), '$[*]')"
+    return f"case when json_type(json, {place}) = 'ARRAY' then {listed} else [] end"
 
 
 def _json_fault(text: str, is_json: bool) -> str:

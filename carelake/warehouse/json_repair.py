@@ -46,7 +46,7 @@ def _fault(line: bytes) -> str | None:
         return "is not valid text in the file's encoding"
     if NO_TEXT.search(text):
         return "is not valid JSON"
-    if "\r" in text:
+    if "\r" in text and text.strip(" \t\r"):
         try:
             json.loads(text)
         except (ValueError, RecursionError):

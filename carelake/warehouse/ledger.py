@@ -9,7 +9,8 @@ import duckdb
 import pyarrow as pa
 
 from carelake.landing import LandedFile, Manifest
-from carelake.source_list import Source
+from carelake.source import Source
+from carelake.warehouse.arrow_columns import integers, strings
 from carelake.warehouse.connection import insert_rows, literal, now_utc
 from carelake.warehouse.csv_repair import Dialect
 from carelake.warehouse.incoming import Reject
@@ -79,12 +80,10 @@ def record_file(
         return
     table = pa.table(
         {
-            "row_number": pa.array([r.row_number for r in loaded.rejects], pa.int64()),
-            "line_number": pa.array([r.line_number for r in loaded.rejects], pa.int64()),
-            "reason": pa.array([r.reason for r in loaded.rejects], pa.string()),
-            "raw_text": pa.array(
-                [r.raw_text.replace("\0", "␀") for r in loaded.rejects], pa.string()
-            ),
+            "row_number": integers(r.row_number for r in loaded.rejects),
+            "line_number": integers(r.line_number for r in loaded.rejects),
+            "reason": strings(r.reason for r in loaded.rejects),
+            "raw_text": strings(r.raw_text.replace("\0", "␀") for r in loaded.rejects),
         }
     )
     con.register("rejected", table)

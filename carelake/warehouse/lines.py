@@ -82,10 +82,8 @@ class Lines:
 
 
 def without_end(line: bytes) -> bytes:
-    """A line without the one end it has."""
-    if line.endswith(b"\n"):
-        return line[:-2] if line.endswith(b"\r\n") else line[:-1]
-    return line
+    """A line without the one end it has; half of one, at the end of a file, is one too."""
+    return line.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def _swapped(reader: BinaryIO) -> BinaryIO:

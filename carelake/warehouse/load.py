@@ -16,7 +16,7 @@ from carelake.errors import RunFailed
 from carelake.landing import DamagedManifest, LandedFile, Manifest, manifests, unpack
 from carelake.progress import Progress
 from carelake.settings import Context
-from carelake.source_list import Source
+from carelake.source import Source
 from carelake.warehouse.configuration import record_configuration
 from carelake.warehouse.connection import (
     connect,
@@ -37,6 +37,7 @@ from carelake.warehouse.ledger import (
 )
 from carelake.warehouse.mapping import map_file, row_id
 from carelake.warehouse.readers import Reader
+from carelake.warehouse.shaping import shape_file
 
 DATA_FAULTS = (UnreadableFile, duckdb.DataError, duckdb.ProgrammingError)
 """What a file can cause: it must not stop the files and sources after it."""
@@ -129,7 +130,8 @@ def load_batch(
     A batch the ledger knows already is replaced, which is what a replay is.
     """
     scratch = _scratch(ctx)
-    reader = Reader(con, source, scratch, stored_dialect(con, source))
+    landed_at = manifest.extracted_at.isoformat()
+    reader = Reader(con, source, scratch, stored_dialect(con, source), landed_at)
     began = time.monotonic()
     try:
         # committed temporary tables are read faster than those of an open transaction
@@ -173,7 +175,8 @@ def _stage(reader: Reader, ctx: Context, manifest: Manifest) -> list[_Staged]:
             (reader.scratch / "unpacked").mkdir(exist_ok=True)
             path = unpack(path, reader.scratch / "unpacked" / file.landed)
         try:
-            staged.append(_Staged(file, incoming=_read(reader, path)))
+            incoming = shape_file(reader.con, reader.source, _read(reader, path), file.name)
+            staged.append(_Staged(file, incoming=incoming))
         except DATA_FAULTS as fault:
             staged.append(_Staged(file, unreadable=_unreadable(fault)))
     return staged
@@ -247,7 +250,13 @@ def _write_file(
     except DATA_FAULTS as fault:
         staged.incoming, staged.unreadable = None, _unreadable(fault)
         raise _BeginAgain from fault
-    return FileResult(n_raw, incoming.rejects, list(incoming.columns), missing)
+    return FileResult(n_raw, incoming.rejects, incoming.names, missing)
+
+
+def _any_row(con: duckdb.DuckDBPyConnection, incoming: Incoming) -> bool:
+    """Whether there are records: of a file of nothing but `{}` they have no column."""
+    found = con.execute(f"select exists(from {incoming.relation})").fetchone()
+    return bool(found and found[0])
 
 
 def _insert(
@@ -259,7 +268,7 @@ def _insert(
     sequence: int,
 ) -> tuple[int, list[str]]:
     """Insert a file's records; gives (rows, our columns the file lacks)."""
-    if not incoming.columns:
+    if not incoming.columns and not _any_row(con, incoming):
         return 0, []
     mapped = map_file(source, incoming)
     columns, relation = dict(mapped.columns), incoming.relation

@@ -17,6 +17,13 @@ LIST_HEADERS = (
     "feedback-id",
 )
 AUTO_HEADERS = ("x-autoreply", "x-autorespond", "x-autoreply-from", "x-mail-autoreply")
+TELLING = frozenset(
+    [
+        *LIST_HEADERS, *AUTO_HEADERS, "return-path", "x-failed-recipients", "precedence",
+        "auto-submitted", "x-auto-response-suppress",
+    ]
+)  # fmt: skip
+"""Headers that are looked at here."""
 DAEMON = re.compile(r"^(?:mailer-daemon|postmaster)@", re.IGNORECASE)
 UNDELIVERED = re.compile(
     r"^(?:undeliver|delivery (?:status notification|failure|has failed)|mail delivery|"

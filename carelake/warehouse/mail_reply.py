@@ -28,24 +28,24 @@ BEGINNING = re.compile(
 DATED = re.compile(r"@|\d{1,2}[:：h.]\d{2}|\d{4}年")
 """What an introduction holds when no quoted line follows it to prove it."""
 SEPARATOR = re.compile(
-    r"\s*(?:-{2,}\s*.{0,20}(?:original|forwarded|ursprüngliche|weitergeleitete|d'origine|transféré|"
+    r"\s*+(?:-{2,}+\s*+.{0,20}(?:original|forwarded|ursprüngliche|weitergeleitete|d'origine|transféré|"
     r"reenviado|inoltrato|doorgestuurd|原始邮件|原始郵件|原邮件|转发|轉寄|元のメッセージ|転送).{0,40}-{2,}\s*$"
     r"|begin forwarded message:|anfang der weitergeleiteten nachricht:)",
     re.IGNORECASE,
 )
 SENDER = re.compile(
-    r"[\s*]*(?:From|Von|De|Da|Van|Från|Fra|Od|От|发件人|寄件者|寄件人|差出人|보낸 사람)[\s*]*[:：]",
+    r"[\s*]*+(?:From|Von|De|Da|Van|Från|Fra|Od|От|发件人|寄件者|寄件人|差出人|보낸 사람)[\s*]*[:：]",
     re.IGNORECASE,
 )
 FIELD = re.compile(
-    r"[\s*]*(Sent|Date|To|Cc|Subject|Gesendet|Datum|An|Betreff|Envoyé|À|Objet|Enviado|Fecha|Para|Asunto|"
+    r"[\s*]*+(Sent|Date|To|Cc|Subject|Gesendet|Datum|An|Betreff|Envoyé|À|Objet|Enviado|Fecha|Para|Asunto|"
     r"Inviato|Data|A|Oggetto|Verzonden|Aan|Onderwerp|Skickat|Till|Ämne|发送时间|发送日期|日期|收件人|抄送|"
     r"主题|寄件日期|收件者|主旨|送信日時|宛先|件名)[\s*]*[:：]",
     re.IGNORECASE,
 )
-RULER = re.compile(r"\s*[_-]{10,}\s*$")
+RULER = re.compile(r"\s*+[_-]{10,}\s*$")
 DEVICE = re.compile(
-    r"\s*(?:Sent from (?:my|Yahoo|Outlook|Mail for)|Get Outlook for|Von meinem .{1,30} gesendet|"
+    r"\s*+(?:Sent from (?:my|Yahoo|Outlook|Mail for)|Get Outlook for|Von meinem .{1,30} gesendet|"
     r"Envoyé de mon|Enviado desde mi|Inviato da|Verzonden vanaf mijn|发自我的|從我的|iPhoneから送信)",
     re.IGNORECASE,
 )
@@ -83,11 +83,11 @@ def take_apart(text: str) -> Parts:
                 _move_introduction(new, quoted)
             quoted.append(line)
             within = new
-        elif _begins_history(lines, at):
+        elif (":" in line or "--" in line or "：" in line) and _begins_history(lines, at):
             _move_ruler(new, quoted)
             quoted += lines[at:]
             break
-        elif _ends_introduction(line) and _is_proven(new, line, lines, at):
+        elif line[-1:] in COLONS and _ends_introduction(line) and _is_proven(new, line, lines, at):
             new.append(line)
             _move_introduction(new, quoted)
             quoted += lines[at + 1 :]
@@ -108,8 +108,6 @@ def take_apart(text: str) -> Parts:
 def _begins_history(lines: list[str], at: int) -> bool:
     """Whether all from here on is an earlier mail: a separator, or a block of its headers."""
     line = lines[at][:LONGEST]
-    if "--" not in line and ":" not in line and "：" not in line:
-        return False
     if SEPARATOR.match(line):
         return True
     if not SENDER.match(line):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 
 from carelake.encodings import is_encoding
 
@@ -66,6 +65,16 @@ INLINE = frozenset(
     ]
 )
 """Tags that may stand in the middle of a word."""
+FORMS = {
+    **dict.fromkeys(INLINE, "inline"),
+    **dict.fromkeys(SKIPPED, "skipped"),
+    **dict.fromkeys(BLOCKS, "block"),
+    **dict.fromkeys(("blockquote", "/blockquote"), "quoting"),
+}
+"""What a tag does to the text around it; another one parts two words."""
+_BLANK = r"\t\v\f\r\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+BLANKS = re.compile(rf" [ {_BLANK}]+|[{_BLANK}][ {_BLANK}]*")
+"""Blanks within a line that are not a single space already."""
 TAG = re.compile(r"<(?:(/?[A-Za-z][^\s<>/]*)([^<>]*)>|(!--)|[!?][^<>]*>)")
 """A tag with its name and what follows it, or the beginning of a comment."""
 META = re.compile(rb"charset\s*=\s*[\"']?\s*([\w.:\-]{2,40})", re.IGNORECASE)
@@ -147,8 +156,8 @@ def clean(text: str | None) -> str | None:
 def plain_text(markup: str) -> str:
     """The text of an HTML document; what it quotes of an earlier mail begins with `> `."""
     lines = "".join(_shown(markup))
-    text = re.sub(r"[^\S\n]+", " ", html.unescape(lines))
-    text = re.sub(r" ?\n ?", "\n", text)
+    text = BLANKS.sub(" ", html.unescape(lines))
+    text = re.sub(r" \n ?|\n ", "\n", text)
     # layout tables leave a screenful of empty lines between two sentences
     text = re.sub(r"\n{3,}", "\n\n", text)
     return _with_marks(text) if OPEN in text else text
@@ -169,17 +178,19 @@ def _with_marks(text: str) -> str:
     return "\n".join(lines)
 
 
-def _shown(markup: str) -> Iterator[str]:
+def _shown(markup: str) -> list[str]:
     """The text between the tags; every character is looked at a few times, whatever stands there."""
+    shown: list[str] = []
     at, quotes, is_fresh, may_comment = 0, 0, True, True
     for match in TAG.finditer(markup):
-        start = match.start()
+        start, end = match.span()
         if start < at:
             continue  # within a comment, or a script
         if start > at:
-            yield (words := markup[at:start])
+            words = markup[at:start]
+            shown.append(words)
             is_fresh = is_fresh and words.isspace()
-        at = match.end()
+        at = end
         name, more, comment = match.groups()
         if comment:
             if may_comment:
@@ -187,24 +198,32 @@ def _shown(markup: str) -> Iterator[str]:
                 may_comment = stop >= 0
                 at = stop + 3 if may_comment else at
             continue
-        name = (name or "").lower()
         if more and more.count('"') % 2:
             at = _end_of_tag(markup, at)
-        if name in BLOCKS:
-            if name == "blockquote" and (quotes or QUOTING.search(more)):
-                quotes += 1
-                yield "\n" + OPEN
-            elif name == "/blockquote" and quotes:
-                quotes -= 1
-                yield CLOSE + "\n"
-            elif not is_fresh or name in ENDS:
-                yield "\n"
-            is_fresh = True
-        elif name in SKIPPED:
+        name = (name or "").lower()
+        form = FORMS.get(name)
+        if form == "inline":
+            continue
+        if form is None:
+            shown.append(" ")
+        elif form == "skipped":
             at = _after_content(markup, name, at)
-        elif name not in INLINE:
-            yield " "
-    yield markup[at:]
+        elif form == "quoting":
+            if name == "/blockquote" and quotes:
+                quotes -= 1
+                shown.append(CLOSE + "\n")
+            elif name == "blockquote" and (quotes or QUOTING.search(more)):
+                quotes += 1
+                shown.append("\n" + OPEN)
+            elif not is_fresh or name in ENDS:
+                shown.append("\n")
+            is_fresh = True
+        else:
+            if not is_fresh or name in ENDS:
+                shown.append("\n")
+            is_fresh = True
+    shown.append(markup[at:])
+    return shown
 
 
 def _end_of_tag(markup: str, at: int) -> int:

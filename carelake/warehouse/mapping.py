@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from carelake.entities import TIME_COLUMNS
-from carelake.source_list import Source
+from carelake.source import Source
 from carelake.warehouse.connection import literal
 from carelake.warehouse.incoming import Incoming, pointer
 from carelake.warehouse.schema import raw_columns
@@ -39,6 +39,8 @@ def map_file(source: Source, incoming: Incoming) -> Mapped:
     find = _Finder(incoming)
     columns = {ours: _ours(source, ours, find) for ours in raw_columns(source.raw_table)}
     attributes = {a.name: find(a.name) for a in source.attributes}
+    if source.shape:  # what a shape leaves out, its service does not have
+        return Mapped(columns, _object(attributes), _extra(incoming, find), [])
     missing = [ours for ours, theirs in source.columns.items() if find(theirs) is None]
     return Mapped(columns, _object(attributes), _extra(incoming, find), missing)
 
@@ -93,7 +95,7 @@ def _ours(source: Source, ours: str, find: _Finder) -> str:
         text = f"coalesce({text}, {literal(source.constants[ours])})"
     if source.values.get(ours):
         text = _case(text, source.values[ours])
-    if ours.endswith("_id") or ours == "in_reply_to":
+    if source.shape is None and (ours.endswith("_id") or ours == "in_reply_to"):
         # tools that read a number column with gaps write its ids as 1234.0
         whole = f"regexp_replace(trim({text}), '^(\\d+)\\.0$', '\\1')"
         text = f"case when ends_with({text}, '.0') or ends_with({text}, ' ') then {whole} else {text} end"
@@ -148,6 +150,8 @@ def _object(members: dict[str, str | None]) -> str:
 
 
 def _extra(incoming: Incoming, find: _Finder) -> str:
+    if incoming.theirs is not None:
+        return str(incoming.json_record)
     rest = {name: text for name, text in incoming.columns.items() if name not in find.used}
     if incoming.json_record and rest:
         gone = json.dumps(dict.fromkeys(sorted(find.used)), ensure_ascii=False)

@@ -48,10 +48,56 @@ def _parts_of_mails(con: DuckDBPyConnection) -> None:
         con.execute(f"alter table raw.email_messages add column if not exists {column} varchar")
 
 
+def _who_decided(con: DuckDBPyConnection) -> None:
+    """4: a decision on a model says who took it, and what the model's content was."""
+    for column in ("decided_by", "model_digest"):
+        con.execute(f"alter table ml.model_decisions add column if not exists {column} varchar")
+    con.execute("update ml.model_decisions set decided_by = 'gate' where decided_by is null")
+
+
+def _value_scores(con: DuckDBPyConnection) -> None:
+    """5: what each customer will still buy has a table, which is only new."""
+
+
+def _needs(con: DuckDBPyConnection) -> None:
+    """6: what customers come for has two tables, which are only new."""
+
+
+def _model_health(con: DuckDBPyConnection) -> None:
+    """7: how champions do on newer rows is kept; the table is made with the others."""
+
+
+def _who_is_who(con: DuckDBPyConnection) -> None:
+    """8: sources say whose ids their customer ids are; decisions on identity have a table, only new."""
+    con.execute("alter table ops.sources add column if not exists id_namespace varchar")
+
+
+def _merged_customers(con: DuckDBPyConnection) -> None:
+    """9: customers name the one they were merged into, messages whether a machine wrote them.
+
+    Sources name the system whose block they belong to.
+    """
+    con.execute("alter table raw.customers add column if not exists merged_into varchar")
+    con.execute("alter table raw.communications add column if not exists is_automatic varchar")
+    con.execute("alter table ops.sources add column if not exists system varchar")
+
+
+def _sentiment(con: DuckDBPyConnection) -> None:
+    """10: a source may say how a message sounds, and what the model says of it has a table."""
+    con.execute("alter table raw.communications add column if not exists sentiment varchar")
+
+
 MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     _expired_rows,
     _readings,
     _parts_of_mails,
+    _who_decided,
+    _value_scores,
+    _needs,
+    _model_health,
+    _who_is_who,
+    _merged_customers,
+    _sentiment,
 )
 """The first brings a home from number 0 to number 1, and so on."""
 CURRENT = len(MIGRATIONS)

@@ -292,6 +292,20 @@ def _write_meta(
             "?::timestamptz as published_at, ?::timestamptz as as_of, null::varchar as banner",
             [version, said["published_at"], said["as_of"]],
         )
+        # what every column says, for those who ask in SQL
+        con.execute(
+            "create table out.meta.metric_definitions as select table_name as mart, column_name, data_type, "
+            "comment as definition from duckdb_columns() where database_name = 'out' and schema_name = 'marts' "
+            "order by mart, column_index"
+        )
+        # what was promised, and when it is open
+        con.execute(
+            "create table out.meta.settings as select key, value from ops.settings union all "
+            "select concat('business_hours.', ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'][day_of_week]), "
+            "string_agg(left(opens::varchar, 5) || '-' || left(closes::varchar, 5), ', ' order by opens) "
+            "from ops.business_hours group by day_of_week union all "
+            "select 'holiday', day::varchar from ops.holidays order by key, value"
+        )
     finally:
         con.execute("detach out")
     (draft / "publication.json").write_text(json.dumps(said, indent=1), encoding="utf-8")

@@ -52,18 +52,20 @@ def summary(ctx: Context, say: Callable[[str], None] = tell) -> list[tuple[str, 
 
 
 def show(
-    ctx: Context, source: str | None, limit: int, say: Callable[[str], None] = tell
+    ctx: Context, sources: list[str] | None, limit: int, say: Callable[[str], None] = tell
 ) -> list[Quarantined]:
-    """The newest quarantined records, of one source or all, with their text.
+    """The newest quarantined records, of some sources or all, with their text.
 
     Args:
+        sources: their names; None for all.
         say: told how old the answer is, and that it is without texts, when the warehouse is busy.
     """
+    named = "true" if sources is None else f"source_name in ({', '.join(map(literal, sources))})"
     with _quarantined(ctx, say, with_text=True) as con:
         rows = con.execute(
             f"""
             select stage, source_name, batch_id, file_name, row_number, line_number, reason, raw_text
-            from quarantined where {literal(source)} is null or source_name = {literal(source)}
+            from quarantined where {named}
             order by batch_id desc, file_name, row_number limit {limit}
             """
         ).fetchall()

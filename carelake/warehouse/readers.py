@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from carelake.source_list import Source
+from carelake.source import Source
+from carelake.warehouse.arrow_columns import integers, strings
 from carelake.warehouse.connection import first_line, ident, literal
 from carelake.warehouse.csv_repair import (
     Dialect,
@@ -29,7 +30,9 @@ from carelake.warehouse.json_reader import JsonReader
 from carelake.warehouse.mail_files import Parsed, read_mbox, read_tar
 from carelake.warehouse.packed import require_sound, to_utf8
 from carelake.warehouse.schema import EMAIL_COLUMNS
+from carelake.warehouse.shapes import make_macros, shaped
 from carelake.warehouse.staging import Staging, buffer_size
+from carelake.warehouse.transcript_files import is_lines, read_transcript
 
 PARSERS = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
 """Processes that may parse one mail file."""
@@ -43,6 +46,7 @@ class Reader:
         con: the warehouse; temporary tables are made on it.
         scratch: an empty folder for files that live as long as the load.
         dialect: the source's CSV dialect when it was found by an earlier load.
+        landed_at: when the files were landed, in ISO.
     """
 
     def __init__(
@@ -51,13 +55,17 @@ class Reader:
         source: Source,
         scratch: Path,
         dialect: Dialect | None = None,
+        landed_at: str = "",
     ) -> None:
         self.con = con
         self.staging = Staging(con)
         self.source = source
         self.scratch = scratch
         self.dialect = dialect
+        self.landed_at = landed_at
         self.json = JsonReader(self.staging, source, scratch)
+        if source.shape:
+            make_macros(con)
 
     def forget(self) -> None:
         """Drop the temporary tables of all files."""
@@ -85,8 +93,15 @@ class Reader:
             "parquet": self._parquet,
             "xlsx": self._xlsx,
         }
+        if self.source.transcripts is not None:
+            if not is_lines(path):
+                return read_transcript(self.staging, path, self.source.encoding)
+            readers["json"] = readers["jsonl"]
         try:
-            return readers[self.source.format or ""](self._as_utf8(path))
+            incoming = readers[self.source.format or ""](self._as_utf8(path))
+            if self.source.shape and not self.source.rule.has_path:
+                return shaped(self.con, self.source, self.landed_at, incoming, self.staging)
+            return incoming
         except duckdb.Error as error:
             raise UnreadableFile(first_line(error)) from error
 
@@ -207,8 +222,8 @@ class Reader:
 
 def mail_table(parsed: Parsed) -> pa.Table:
     """Parsed mails as they are staged."""
-    schema = pa.schema([("__row", pa.int64()), *((name, pa.string()) for name in EMAIL_COLUMNS)])
-    return pa.Table.from_pylist(parsed.rows, schema=schema)
+    columns = {name: strings([row[name] for row in parsed.rows]) for name in EMAIL_COLUMNS}
+    return pa.table({"__row": integers([row["__row"] for row in parsed.rows]), **columns})
 
 
 def _text(name: str, kind: str) -> str:

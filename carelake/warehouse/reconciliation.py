@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from carelake.settings import Context
-from carelake.source_list import Source
+from carelake.source import Source
 from carelake.warehouse.connection import insert_rows, literal
 
 TABLE = "ops.source_reconciliation"
@@ -107,8 +107,13 @@ def _is_new(con: duckdb.DuckDBPyConnection, count: dict[str, Any]) -> bool:
 
 def _compare(con: duckdb.DuckDBPyConnection, source: Source, count: dict[str, Any]) -> Reconciled:
     query = (Path(__file__).with_name("reconciliation.sql")).read_text(encoding="utf-8")
+    # what was merged into another record is none of theirs any more
+    is_gone = "typed.is_deleted"
+    if source.entity == "customers":
+        is_gone = "(typed.is_deleted or typed.merged_into is not null)"
     row = con.execute(
-        query.replace("$typed", f"staging.stg_{source.raw_table}__typed")
+        query.replace("$is_gone", is_gone)
+        .replace("$typed", f"staging.stg_{source.raw_table}__typed")
         .replace("$id", source.id_column)
         .replace("$source", literal(source.name))
         .replace("$batch", literal(count["batch_id"]))

@@ -1,5 +1,5 @@
 -- One row: what we had of a source when it was counted, which is when the named batch was its newest.
--- $typed, $id, $source, $batch and $is_snapshot are filled in.
+-- $typed, $id, $source, $batch, $is_gone and $is_snapshot are filled in.
 with batches as (
     select
         batch_id,
@@ -26,7 +26,7 @@ rows_then as (
         coalesce($id, concat_ws(' ', typed.batch_id, typed.file_name, typed.row_number)) as id,
         counting.is_held,
         typed.reason is not null as is_rejected,
-        typed.is_deleted,
+        $is_gone as is_deleted,
         row(typed.updated_at is not null, typed.updated_at, typed.extracted_at, typed.file_name, typed.row_number)
             as age,
     from $typed as typed

@@ -23,7 +23,7 @@ OPS_TABLES = (
 """What `ops.duckdb` has of the recorded tables, as they are."""
 TELLING = {"alerts", "keeping", "links", "replicas"}
 """Settings about people, pages, copies and tidiness: nothing in a table depends on them."""
-SCHEDULING: dict[str, Any] = {"sources": {"__all__": {"schedule", "owner", "tags"}}}
+SCHEDULING: dict[str, Any] = {"blocks": {"__all__": {"schedule", "owner", "tags"}}}
 """Keys of a source that say when it runs and who minds it, and nothing in a table."""
 
 
@@ -61,9 +61,31 @@ def record_decisions(con: duckdb.DuckDBPyConnection, folder: Path) -> int:
     known = {row[0] for row in con.execute("select decision_id from ml.model_decisions").fetchall()}
     new = [path for path in sorted(folder.glob("*.json")) if path.stem not in known]
     for path in new:
-        row = json.loads(path.read_text(encoding="utf-8"))
+        # a file of an earlier Carelake does not say who decided: it was the gate
+        row = {"decided_by": "gate", **json.loads(path.read_text(encoding="utf-8"))}
         insert_rows(con, "ml.model_decisions", [row])
     return len(new)
+
+
+def record_health(con: duckdb.DuckDBPyConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keep what was found of the champions; found again as of the same moment, it is replaced."""
+    con.execute("begin")
+    for model, as_of in sorted({(str(row["model_name"]), str(row["as_of"])) for row in rows}):
+        con.execute(
+            "delete from ml.model_health where model_name = ? and as_of = ?::timestamptz",
+            [model, as_of],
+        )
+    insert_rows(con, "ml.model_health", rows)
+    con.execute("commit")
+
+
+def held_batches(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Batches that a gate holds and nobody has decided on, with the reason; models would learn of them."""
+    return dict(
+        con.execute(
+            "select batch_id, held_reason from ops.ledger where status = 'held' order by batch_seq"
+        ).fetchall()
+    )
 
 
 def record_failed_extracts(con: duckdb.DuckDBPyConnection, state: Path) -> int:
@@ -161,10 +183,13 @@ def note_built(con: duckdb.DuckDBPyConnection, ctx: Context) -> None:
 
 
 def _batches(con: duckdb.DuckDBPyConnection) -> str:
+    """Digest of what was loaded, and of who is who by a person's word."""
     # with its load time, so that a replayed batch is news
     row = con.execute(
-        "select coalesce(sha256(string_agg(concat_ws(' ', batch_id, status, loaded_at), ',' "
-        "order by batch_id)), '') from ops.ledger where status <> 'arrived'"
+        "select coalesce(sha256(string_agg(said, ',' order by said)), '') from ("
+        "select concat_ws(' ', batch_id, status, loaded_at) as said from ops.ledger "
+        "where status <> 'arrived' union all "
+        "select decision_id from care.identity_decisions where undone_at is null)"
     ).fetchone()
     return str(row[0]) if row else ""
 
@@ -172,7 +197,7 @@ def _batches(con: duckdb.DuckDBPyConnection) -> str:
 def _champions(con: duckdb.DuckDBPyConnection) -> str:
     row = con.execute(
         "select coalesce(string_agg(decision_id, ',' order by decision_id), '') "
-        "from ml.model_decisions where decision = 'promoted'"
+        "from ml.model_decisions where decision in ('promoted', 'rolled_back')"
     ).fetchone()
     return str(row[0]) if row else ""
 
@@ -185,12 +210,17 @@ def _marker(ctx: Context, batches: str, champions: str) -> str:
     )
     digest = hashlib.sha256(repr((batches, champions, said)).encode())
     custom = ctx.config_dir / "custom"
-    own = [ctx.config_dir / "followup.yml", *sorted(custom.rglob("*"))]
+    theirs = sorted(custom.rglob("*"))
+    own = [ctx.config_dir / "followup.yml", ctx.config_dir / "needs.yml", *theirs]
     # a file that only moved makes another mart
-    places = [str(path.relative_to(custom)) for path in own[1:]]
+    places = [str(path.relative_to(custom)) for path in theirs]
     digest.update(repr(places).encode())
     models = sorted((PROJECT / "dbt_project").rglob("*.sql"))
-    rules = sorted((PROJECT / "carelake" / "followup").glob("*.*l"))
+    rules = [
+        path
+        for room in ("followup", "needs")
+        for path in sorted((PROJECT / "carelake" / room).glob("*.*l"))
+    ]
     for path in [*own, *models, *rules]:
         if path.is_file():
             digest.update(path.read_bytes())

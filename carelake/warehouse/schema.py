@@ -29,12 +29,17 @@ create schema if not exists care;
 create table if not exists ops.sources (
     source_name varchar primary key, kind varchar, entity varchar, channel varchar, mode varchar,
     dedupe varchar, region varchar, timezone varchar, has_id boolean, position integer,
-    csv_dialect json
+    csv_dialect json, id_namespace varchar, system varchar
 );
 create table if not exists ops.own_identities (kind varchar, value varchar);
 create table if not exists ops.settings (key varchar primary key, value varchar);
 create table if not exists ops.business_hours (day_of_week integer, opens time, closes time);
 create table if not exists ops.holidays (day date);
+create table if not exists ops.needs (
+    need varchar, name varchar, name_zh varchar, is_presale boolean, position integer
+);
+-- kind: category (what a source calls it), en, zh (what customers write)
+create table if not exists ops.need_rules (need varchar, kind varchar, word varchar);
 create table if not exists ops.ledger (
     batch_seq bigint, batch_id varchar primary key, source_name varchar, entity varchar,
     manifest_path varchar, extracted_at timestamptz, loaded_at timestamptz, n_files bigint,
@@ -88,16 +93,34 @@ create table if not exists ml.comment_scores (
     conversation_key varchar, p_satisfied decimal(9, 6), reasons json, model_name varchar,
     model_version integer, model_digest varchar, features_digest varchar
 );
+-- a row per text, not per message: the same words are scored once, and a text that changes is another
+create table if not exists ml.sentiment_scores (
+    text_hash ubigint, sentiment varchar, p_negative decimal(9, 6), p_neutral decimal(9, 6),
+    p_positive decimal(9, 6), words json, model_name varchar, model_version integer,
+    model_digest varchar
+);
 create table if not exists ml.segment_scores (
     customer_key varchar, segment_id integer, segment_name varchar, distance decimal(18, 6),
     model_name varchar, model_version integer, model_digest varchar, features_digest varchar
+);
+create table if not exists ml.value_scores (
+    customer_key varchar, p_alive decimal(9, 6), expected_orders_90d decimal(18, 6),
+    expected_value_90d decimal(18, 2), expected_orders_365d decimal(18, 6),
+    expected_value_365d decimal(18, 2), model_name varchar, model_version integer,
+    model_digest varchar, features_digest varchar
 );
 create table if not exists ml.model_decisions (
     decision_id varchar primary key, decided_at timestamptz, model_name varchar,
     model_version integer, run_id varchar, decision varchar, reason varchar, metric varchar,
     baseline_value decimal(9, 6), champion_value decimal(9, 6), challenger_value decimal(9, 6),
     n_train bigint, n_test bigint, split varchar, data_digest varchar, config_digest varchar,
-    code_version varchar
+    code_version varchar, decided_by varchar, model_digest varchar
+);
+create table if not exists ml.model_health (
+    health_id varchar, as_of timestamptz, model_name varchar, model_version integer,
+    measure varchar, part varchar, part_value varchar, value decimal(18, 6),
+    lower_value decimal(18, 6), upper_value decimal(18, 6), reference decimal(18, 6), n bigint,
+    window_start timestamptz, state varchar
 );
 -- no primary key: a plan deletes and inserts the same ids in one transaction, which with an index
 -- ends the whole process when the disk is full
@@ -105,6 +128,12 @@ create table if not exists care.follow_ups (
     follow_up_id varchar, customer_key varchar, conversation_key varchar,
     reason_code varchar, reason varchar, channel varchar, owner varchar, due_at timestamptz,
     priority integer, rank integer, status varchar, planned_as_of timestamptz, evidence json
+);
+-- merge: whom these contact points belong to is one person; split: these belong to another person than
+-- those they were joined with. Keys only, so that nothing personal is kept here.
+create table if not exists care.identity_decisions (
+    decision_id varchar, decided_at timestamptz, decided_by varchar, action varchar, reason varchar,
+    points varchar[], undone_at timestamptz, undone_by varchar
 );
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from carelake.source_list import Source
+from carelake.source import Source
 from carelake.warehouse.connection import ident
 
 
@@ -30,6 +30,11 @@ class Staging:
     def records(self) -> str:
         """The table of the records of the file at hand."""
         return f"{self.name}_records"
+
+    @property
+    def pages(self) -> str:
+        """The table of what its pages hold beside their records, where a shape reads that."""
+        return f"{self.name}_pages"
 
     @property
     def first_row(self) -> int:

@@ -104,6 +104,23 @@
     end
 {%- endmacro %}
 
+{# How a message sounds, as a source or its people told; an unknown word stays, and is judged. #}
+{% macro as_sentiment(column) -%}
+    case
+        when {{ column }} is null then null
+        when lower(trim({{ column }})) in (
+            'negative', 'neg', 'unhappy', 'angry', 'bad', '负面', '消极', '负向', '不满', '差评'
+        ) then 'negative'
+        when lower(trim({{ column }})) in (
+            'neutral', 'neu', '中性', '一般', '中立', '中评'
+        ) then 'neutral'
+        when lower(trim({{ column }})) in (
+            'positive', 'pos', 'happy', 'good', '正面', '积极', '正向', '满意', '好评'
+        ) then 'positive'
+        else lower(nullif(trim({{ column }}), ''))
+    end
+{%- endmacro %}
+
 {# zh when a fifth of the text is Han, else en when Latin letters are in it, else other; a text
    without letters has no language. A language the source names wins. #}
 {% macro as_language(declared, body) -%}
@@ -152,6 +169,13 @@
     case
         when {{ column }} not in ('phone', 'email', 'chat', 'social', 'in_person')
             then 'channel ''' || {{ column }} || ''' is not one of phone, email, chat, social, in_person'
+    end
+{%- endmacro %}
+
+{% macro unknown_sentiment(column) -%}
+    case
+        when {{ column }} not in ('negative', 'neutral', 'positive')
+            then 'sentiment ''' || {{ column }} || ''' is not one of negative, neutral, positive'
     end
 {%- endmacro %}
 

@@ -24,3 +24,18 @@
 {% macro days_until(moment, day) -%}
     date_diff('day', ({{ moment }} at time zone settings.reporting_timezone)::date, {{ day }})::integer
 {%- endmacro %}
+
+{# What became of a promise; NULL where there was none. The model needs `settings.as_of`. #}
+{% macro kept(done_at, due_at) -%}
+    case
+        when {{ due_at }} is null then null
+        when {{ done_at }} <= {{ due_at }} then 'hit'
+        when coalesce({{ done_at }}, settings.as_of) > {{ due_at }} then 'breach'
+        else 'active'
+    end
+{%- endmacro %}
+
+{# An exact sum under the name of what is summed; NULL where nothing was measured. #}
+{% macro summed(column) -%}
+    sum({{ column }})::decimal(18, 3) as {{ column }}
+{%- endmacro %}

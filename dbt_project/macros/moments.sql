@@ -12,6 +12,13 @@ newest_times as (
     union all
     select
         greatest(
+            max(started_at) filter (where started_at <= extracted_at),
+            max(ended_at) filter (where ended_at <= extracted_at)
+        )
+    from {{ rows_of('call_legs', before_retention) }}
+    union all
+    select
+        greatest(
             max(opened_at) filter (where opened_at <= extracted_at),
             max(first_reply_at) filter (where first_reply_at <= extracted_at),
             max(closed_at) filter (where closed_at <= extracted_at),
@@ -75,6 +82,8 @@ moments as (
     {{- {
         'communications': 'sent_at',
         'email_messages': 'sent_at',
+        'call_legs': 'started_at',
+        'transcripts': 'recorded_at',
         'conversations': 'greatest(opened_at, first_reply_at, closed_at, survey_at)',
         'survey_responses': 'responded_at',
         'orders': 'ordered_at',

@@ -27,3 +27,23 @@
         '已取消', '取消', '已退款', '退款', '退货', '已退货'
     )
 {%- endmacro %}
+
+{# It rests until somebody else has done something. #}
+{% macro on_hold_words() -%}
+    ('on hold', 'on_hold', 'on-hold', 'hold', 'onhold', 'suspended', '挂起', '暂停', '搁置')
+{%- endmacro %}
+
+{# Somebody asks before buying. #}
+{% macro presale_words() -%}
+    (
+        'presale', 'pre-sale', 'presales', 'pre-sales', 'pre sale', 'pre sales', 'sales', 'sales enquiry',
+        'sales inquiry', 'product queries', 'product enquiry', '售前', '售前咨询', '购买咨询'
+    )
+{%- endmacro %}
+
+{# Kinds of systems that make a customer of every address or account somebody writes from. #}
+{% macro kinds_by_address() -%}
+    (
+        'zendesk', 'intercom', 'chatwoot', 'chatwoot_webhook', 'wecom_kf', 'wechat_oa', 'whatsapp', 'x', 'facebook'
+    )
+{%- endmacro %}

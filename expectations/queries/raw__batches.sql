@@ -195,6 +195,39 @@ email_messages as (
     group by batch_id
 ),
 
+call_legs as (
+    select
+        batch_id,
+        count(*) as n_rows,
+        count(*) - count(leg_id) as n_without_id,
+        count(started_at) + count(answered_at) + count(ended_at) as n_times,
+        count(*) filter (where started_at is not null and not ends_with(started_at, 'Z'))
+            + count(*) filter (where answered_at is not null and not ends_with(answered_at, 'Z'))
+            + count(*) filter (where ended_at is not null and not ends_with(ended_at, 'Z')) as n_bad_times,
+        count(*) filter (where coalesce(from_address, to_address, phone, handle, started_at) is null) as n_blank,
+        count(*) filter (
+            where contains(customer_name, '�')
+                or contains(queue, '�')
+        ) as n_garbled,
+    from raw.call_legs
+    where batch_seq in (select new_batches.batch_seq from new_batches)
+    group by batch_id
+),
+
+transcripts as (
+    select
+        batch_id,
+        count(*) as n_rows,
+        count(*) - count(transcript_id) as n_without_id,
+        count(recorded_at) as n_times,
+        count(*) filter (where recorded_at is not null and not ends_with(recorded_at, 'Z')) as n_bad_times,
+        count(*) filter (where coalesce(call_id, text, customer_text, agent_text) is null) as n_blank,
+        count(*) filter (where contains(text, '�') or contains(customer_text, '�')) as n_garbled,
+    from raw.transcripts
+    where batch_seq in (select new_batches.batch_seq from new_batches)
+    group by batch_id
+),
+
 raw_rows as (
     select * from communications
     union all by name
@@ -215,6 +248,10 @@ raw_rows as (
     select * from follow_ups
     union all by name
     select * from email_messages
+    union all by name
+    select * from call_legs
+    union all by name
+    select * from transcripts
 ),
 
 -- Without its id, its time or its score a row of an entity says nothing.
@@ -228,7 +265,9 @@ essential_columns (entity, essential) as (
     ('order_lines', ['order_line_id', 'order_id', 'quantity', 'unit_price']),
     ('events', ['event_id', 'event_name', 'occurred_at']),
     ('agents', ['agent_id', 'agent_name']),
-    ('follow_ups', ['follow_up_id', 'status'])
+    ('follow_ups', ['follow_up_id', 'status']),
+    ('call_legs', ['leg_id', 'started_at']),
+    ('transcripts', ['transcript_id', 'call_id'])
 ),
 
 -- What the source usually brings: its earlier batches, and the snapshot before this one.

@@ -179,6 +179,42 @@ email_messages as (
     group by source_name
 ),
 
+call_legs as (
+    select
+        'call_legs' as entity,
+        source_name,
+        count(*) as n_rows,
+        count(*) filter (where disposition = 'held') as n_held,
+        count(*) filter (where disposition = 'rejected') as n_rejected,
+        count(*) - count(disposition) as n_undecided,
+        count(*) filter (where disposition = 'staged') as n_staged,
+        count(started_at) filter (where disposition = 'staged') as n_timed,
+        count(*) filter (where disposition = 'staged' and started_at > extracted_at + interval 1 day) as n_future,
+        count(*) filter (where disposition = 'staged' and started_at < timestamptz '1990-01-01 00:00:00+00')
+            as n_ancient,
+        count(*) filter (where disposition = 'staged' and coalesce(customer_id, email, phone, handle, from_address, to_address) is null) as n_unidentified,
+    from staging.stg_call_legs__classified
+    group by source_name
+),
+
+transcripts as (
+    select
+        'transcripts' as entity,
+        source_name,
+        count(*) as n_rows,
+        count(*) filter (where disposition = 'held') as n_held,
+        count(*) filter (where disposition = 'rejected') as n_rejected,
+        count(*) - count(disposition) as n_undecided,
+        count(*) filter (where disposition = 'staged') as n_staged,
+        -- most transcripts tell no time: it is the call's
+        0 as n_timed,
+        0 as n_future,
+        0 as n_ancient,
+        count(*) filter (where disposition = 'staged' and call_id is null) as n_unidentified,
+    from staging.stg_transcripts__classified
+    group by source_name
+),
+
 entities as (
     select * from communications
     union all by name
@@ -199,6 +235,10 @@ entities as (
     select * from follow_ups
     union all by name
     select * from email_messages
+    union all by name
+    select * from call_legs
+    union all by name
+    select * from transcripts
 ),
 
 final as (

@@ -178,6 +178,7 @@ def test_the_champion_beats_the_owners_recipe_and_scores_everyone(sample_run: Sa
     decisions = rows("from model_decisions order by model_name", env)
     assert {(d["model_name"], d["decision"]) for d in decisions} == {
         ("before_survey", "promoted"), ("customer_segments", "promoted"), ("from_comment", "promoted"),
+        ("sentiment", "promoted"),
     }  # fmt: skip
     satisfaction = decisions[0]
     assert float(satisfaction["challenger_value"]) > float(satisfaction["baseline_value"]) + 0.1
@@ -205,6 +206,66 @@ def test_every_follow_up_has_a_reason_from_the_data_and_no_owner_is_overrun(
         env,
     )
     assert unwanted["n"] == 0
+
+
+def test_sentiment_learned_from_remarks_alone_hears_the_mood_of_chats(
+    sample_run: SampleRun, warehouse: duckdb.DuckDBPyConnection
+) -> None:
+    # no chat is labelled: the model has read some 300 survey remarks, which use other phrases
+    sounds = {
+        f"K{int(m['truth_id'][1:]):07d}{m['place']:02d}": m["sentiment"]
+        for m in truth(sample_run, "messages")
+        if m["channel"] == "chat"
+    }
+    found = warehouse.execute(
+        "select messages.message_id, scores.sentiment, scores.p_negative::double, scores.p_positive::double "
+        "from intermediate.int_communications as messages "
+        "inner join ml.sentiment_scores as scores using (text_hash) where source_name = 'web_chat'"
+    ).fetchall()
+    assert len(found) > 2000
+    said = [(sounds[key], answer) for key, answer, _, _ in found]
+    mean_f1 = 0.0
+    for one in ("negative", "neutral", "positive"):
+        right = sum(pair == (one, one) for pair in said)
+        mean_f1 += 2 * right / (sum(a == one for a, _ in said) + sum(b == one for _, b in said)) / 3
+    assert mean_f1 > 0.42  # answers drawn by lot have 0.33, always the same one 0.2
+
+    def mean_chance(sentiment: str, place: int) -> float:
+        chances = [row[place] for row in found if sounds[row[0]] == sentiment]
+        return float(sum(chances) / len(chances))
+
+    assert mean_chance("negative", 2) > mean_chance("positive", 2) + 0.1
+    assert mean_chance("positive", 3) > mean_chance("negative", 3) + 0.1
+
+
+def test_every_text_of_a_customer_has_a_sentiment_and_nothing_else_has(
+    sample_run: SampleRun, warehouse: duckdb.DuckDBPyConnection
+) -> None:
+    odd = warehouse.execute(
+        """
+        select count(*) from marts.fct_communications
+        where
+            (sentiment is not null) <> (
+                direction = 'inbound' and not is_auto_reply and coalesce(text_masked, subject_masked) is not null
+            )
+            or (sentiment is null) <> (sentiment_model_digest is null)
+        """
+    ).fetchone()
+    assert odd == (0,)
+    per_text = warehouse.execute(
+        "select count(*), count(distinct text_hash) from ml.sentiment_scores"
+    ).fetchone()
+    assert per_text is not None and per_text[0] == per_text[1] > 1000
+    day = rows(
+        "select sum(n_sentiment_negative) as negative, sum(n_sentiment_scored) as scored from agg_channel_daily",
+        sample_run.environment,
+    )[0]
+    told = rows(
+        "select count(*) filter (where sentiment = 'negative') as negative, count(sentiment) as scored "
+        "from fct_communications where sent_at is not null",
+        sample_run.environment,
+    )[0]
+    assert day == told and 0 < told["negative"] < told["scored"]
 
 
 def test_surveys_are_read_in_the_direction_they_were_asked_in(sample_run: SampleRun) -> None:

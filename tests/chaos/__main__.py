@@ -12,7 +12,7 @@ from tests.chaos.acts import Outcome
 from tests.chaos.campaign import campaign
 from tests.chaos.journal import Journal
 from tests.chaos.plan import KINDS, TEN, plan
-from tests.chaos.report import report
+from tests.chaos.report import filled_in, report
 from tests.chaos.runs import STEPS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
@@ -43,7 +43,8 @@ def main() -> int:
         told = {str(o.disturbance): {"hit": o.hit, "faults": o.faults} for o in outcomes}
         given.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
     if given.write:
-        PAGE.write_text(report(outcomes, _command(given), seconds), encoding="utf-8")
+        page = filled_in(PAGE.read_text(encoding="utf-8"), report(outcomes, seconds))
+        PAGE.write_text(page, encoding="utf-8")
     survived = sum(outcome.survived for outcome in outcomes)
     print(f"{survived} of {len(outcomes)} disturbances survived, in {seconds / 60:.0f} minutes")
     return 0 if survived == len(outcomes) else 1
@@ -53,10 +54,6 @@ def _line(outcome: Outcome) -> str:
     verdict = "survived" if outcome.survived else "NOT SURVIVED: " + "; ".join(outcome.faults)
     missed = "" if outcome.hit else " (did not hit)"
     return f"{outcome.disturbance}: {verdict}{missed} ({outcome.seconds:.0f} s)"
-
-
-def _command(given: argparse.Namespace) -> str:
-    return f"python -m tests.chaos --disturbances {given.disturbances} --seed {given.seed} --write"
 
 
 def _arguments() -> argparse.Namespace:
@@ -76,7 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--logs", type=Path, help="keep the output of what was not survived here")
     parser.add_argument("--journal", type=Path, help="go on after what this file says was done")
     parser.add_argument("--json", type=Path, help="write what came of each here")
-    parser.add_argument("--write", action="store_true", help="write docs/reliability.md")
+    parser.add_argument("--write", action="store_true", help="into docs/reliability.md")
     return parser.parse_args()
 
 

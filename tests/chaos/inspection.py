@@ -92,6 +92,7 @@ def _models(home: Any) -> dict[str, Any]:
     decided = [json.loads(path.read_text()) for path in sorted(home.decisions.glob("*.json"))]
     champions, faults = {}, []
     mlflow.set_tracking_uri(home.mlflow_uri)
+    mlflow.set_registry_uri(home.mlflow_uri)
     for name in MODELS:
         champion = registry.champion(name)
         if champion is None:

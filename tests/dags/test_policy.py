@@ -62,7 +62,7 @@ def test_waiting_holds_no_worker(dags: dict[str, Any]) -> None:
 
 def test_every_writer_of_the_warehouse_waits_in_the_one_slot_pool(dags: dict[str, Any]) -> None:
     # freshness reads the ledger's copy; to tell readers it waits for the lock for five seconds itself
-    readers = {"extract", "settle", "promote", "replicate", "check_freshness"}
+    readers = {"extract", "settle", "promote", "tell_aged", "replicate", "check_freshness"}
     for dag in dags.values():
         for task in dag.tasks:
             pool = "default_pool" if task.task_id in readers else "warehouse_writer"

@@ -66,9 +66,41 @@ def test_any_source_or_a_new_champion_starts_the_build(dags: dict[str, Any]) -> 
 
 def test_the_build_runs_its_steps_in_the_one_order(dags: dict[str, Any]) -> None:
     dag = dags["build_marts"]
-    assert [task.task_id for task in dag.topological_sort()] == ORDER
+    order = [task.task_id for task in dag.topological_sort() if task.task_id != "tell_aged"]
+    assert order == ORDER
     for before, after in itertools.pairwise(ORDER):
-        assert dag.get_task(before).downstream_task_ids == {after}
+        assert dag.get_task(before).downstream_task_ids - {"tell_aged"} == {after}
+
+
+def test_a_champion_that_has_aged_starts_a_training_and_holds_up_no_build(
+    dags: dict[str, Any],
+) -> None:
+    from airflow.sdk import AssetOrTimeSchedule
+
+    tell = dags["build_marts"].get_task("tell_aged")
+    assert [asset.name for asset in tell.outlets] == ["aged_champion"]
+    assert tell.upstream_task_ids == {"score"} and tell.downstream_task_ids == set()
+    schedule = dags["train_models"].schedule
+    assert isinstance(schedule, AssetOrTimeSchedule)
+    assert [asset.name for asset in schedule.asset_condition.objects] == ["aged_champion"]
+    assert schedule.timetable.expression == "0 0 * * 0"
+
+
+def test_only_what_has_aged_anew_calls_for_a_training(
+    dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    call = dags["build_marts"].get_task("tell_aged").python_callable
+    with pytest.raises(AirflowSkipException, match="no champion has aged"):
+        call({"details": {"aged": ["before_survey 1"], "aged_anew": []}})
+    event = types.SimpleNamespace(extra=None)
+    context = {"outlet_events": {dags["build_marts"].get_task("tell_aged").outlets[0]: event}}
+    monkeypatch.setitem(call.__globals__, "get_current_context", lambda: context)
+    assert (
+        call({"details": {"aged_anew": ["before_survey 1"]}})["summary"] == "aged: before_survey 1"
+    )
+    assert event.extra == {"models": ["before_survey 1"]}
 
 
 def test_only_a_promotion_tells_about_the_champion(dags: dict[str, Any]) -> None:

@@ -17,6 +17,8 @@ import duckdb
 import pytest
 import yaml
 
+from carelake.needs.taxonomy import load_taxonomy
+from carelake.warehouse.configuration import record_needs
 from carelake.warehouse.schema import create_recorded_tables
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
@@ -90,6 +92,7 @@ def write_warehouse(path: Path, batches: list[Batch]) -> None:
             _insert(con, "ops.sources", {**row, "position": position})
         for key, value in SETTINGS.items():
             _insert(con, "ops.settings", {"key": key, "value": value})
+        record_needs(con, load_taxonomy(path.parent))
         for kind, value in OWN:
             _insert(con, "ops.own_identities", {"kind": kind, "value": value})
         for sequence, batch in enumerate(batches, start=1):

@@ -251,3 +251,53 @@ def test_the_future_does_not_move_the_day_looked_at(rows: Ask) -> None:
     assert rows("select distinct as_of::varchar from marts.customer_satisfaction_index") == [
         "2024-05-31 16:00:00+00"
     ]
+
+
+@pytest.mark.parametrize(
+    ("conversation", "asked", "ours", "touches", "due", "sla"),
+    [
+        # two hours, and since the reopening on 27 May 3:00 to as_of (31 May 16:00) 108 + 1 hours; not the week
+        ("thread:m1@x", 120 + 109 * 60, 0, 1, "2024-05-21 01:00:00+00", "hit"),
+        ("s1", 2 + 13317, 1, 1, "2024-05-22 10:03:00+00", "hit"),
+        ("case-1", 180, 21 * 60, 1, "2024-05-04 09:00:00+00", "hit"),
+        ("thread:p1", 300, 0, 1, "2024-05-24 13:00:00+00", "breach"),
+        ("thread:k1", 0, 0, 1, "2024-05-11 09:00:00+00", "hit"),
+        ("thread:k4", 18 * 1440 + 420, 0, 0, "2024-05-14 09:00:00+00", "breach"),  # missed
+        ("thread:k3", 0, 0, 1, None, None),  # we called
+    ],
+)  # fmt: skip
+def test_waits_touches_and_promises(
+    rows: Ask,
+    conversation: str,
+    asked: int,
+    ours: int,
+    touches: int,
+    due: str | None,
+    sla: str | None,
+) -> None:
+    assert rows(f"""
+        select
+            metrics.requester_wait_minutes, metrics.agent_wait_minutes, metrics.n_touches,
+            metrics.first_reply_due_at::varchar, metrics.first_reply_sla
+        from marts.fct_conversation_metrics as metrics
+        join intermediate.int_conversations as known using (conversation_key)
+        where known.conversation_id = '{conversation}'
+    """) == [(Decimal(asked), Decimal(ours), touches, due, sla)]
+
+
+def test_days_of_service_add_up_to_the_conversations(rows: Ask) -> None:
+    found = rows("""
+        select sum(n_conversations), sum(requester_wait_minutes), sum(n_calls_offered), sum(n_first_reply_breach)
+        from marts.agg_service_daily
+    """)
+    assert found == rows("""
+        select count(*), sum(requester_wait_minutes), sum(n_calls_offered),
+            count(*) filter (where first_reply_sla = 'breach')
+        from marts.fct_conversation_metrics where opened_at is not null
+    """)
+    # the last day's backlog is what is open
+    assert rows(
+        "select sum(n_open_at_end) from marts.agg_backlog_daily where day = '2024-05-31'"
+    ) == rows(
+        "select count(*) from marts.fct_conversations where status = 'open' and opened_at is not null"
+    )

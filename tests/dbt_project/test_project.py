@@ -55,7 +55,9 @@ def test_clock_times_in_marts_are_marked_volatile(models: list[Manifest]) -> Non
         for c in m["columns"].values()
         if m["schema"] == "marts" and c["config"].get("meta", {}).get("volatile")
     }
-    clocks = {"loaded_at", "checked_at", "decided_at", "run_id", "model_version"}
+    clocks = {
+        "loaded_at", "checked_at", "decided_at", "run_id", "model_version", "sentiment_model_version",
+    }  # fmt: skip
     expected = {
         (m["name"], c)
         for m in models

@@ -17,8 +17,9 @@ import typer
 import yaml
 
 from carelake.followup.rules import SHIPPED
+from carelake.needs.taxonomy import Taxonomy
 from carelake.sample import write_sample
-from carelake.settings import Home
+from carelake.settings import Home, Settings
 from carelake.warehouse.published import read_only
 from docs import make_answers, make_reference
 from tests.conftest import PROJECT, SampleRun
@@ -101,6 +102,20 @@ def test_every_command_line_in_the_docs_is_one_the_program_takes() -> None:
     assert seen > 20
 
 
+def test_the_analysts_yaml_blocks_are_files_that_are_taken(tmp_path: Path) -> None:
+    text = (PROJECT / "docs" / "analyst.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    taken = set()
+    for block in blocks:
+        content = yaml.safe_load(block)
+        taken |= set(content)
+        if "needs" in content:
+            assert len(Taxonomy.model_validate(content).needs) == len(content["needs"])
+        else:
+            assert Settings.model_validate(content).service_levels
+    assert taken == {"needs", "service_levels", "phone_answer_within_seconds"}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_and_pictures_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -120,7 +135,8 @@ def test_every_dependency_says_why_it_is_there() -> None:
     extras = project["optional-dependencies"].values()
     wanted = [*project["dependencies"], *(name for extra in extras for name in extra)]
     names = {re.split(r"[^\w-]", line)[0] for line in wanted}
-    text = (PROJECT / "docs" / "DECISIONS.md").read_text(encoding="utf-8")
+    page = (PROJECT / "docs" / "DECISIONS.md").read_text(encoding="utf-8")
+    text = page.partition("## What it stands on")[2].partition("\n## ")[0]
     # rows of extras name theirs first: `server`: mlflow[auth]
     cells = re.findall(r"^\| (?:`\w+`: )?([\w\-, \[\]]+) \|", text, re.MULTILINE)
     described = {name.strip().partition("[")[0] for cell in cells for name in cell.split(",")}

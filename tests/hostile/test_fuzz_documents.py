@@ -42,7 +42,7 @@ def test_mutated_json_lines_are_accounted_for_line_by_line(
         lines = content.removeprefix(b"\xef\xbb\xbf").split(
             b"\n" if b"\n" in content or content.rstrip(b"\r").count(b"\r") == 0 else b"\r"
         )
-        filled = [line for line in lines if line.strip(b" \r\t\x0b\x0c") and line.strip(b" \r")]
+        filled = [line for line in lines if line.strip(b" \t\r")]
         if account.physical != len(filled):
             raise AssertionError(f"{account.places} {account.reasons} {filled!r}")
         sound = [line for line in filled if _is_object(line)]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ SHAPES = {
     "empty": (b"", [], []),
     "blank lines only": (b"\n\n \n", [], []),
     "header only": (b"id,text", [], []),
+    "a quoted header only, ended by a carriage return": (b'id;text;"a;b"\r', [], []),
     "byte order mark only": (b"\xef\xbb\xbf", [], []),
     "blank lines before the header": (b"\n\r\n  \nid,text\n1,a\n", [("1", "a")], []),
     "lone carriage returns": (b"id,text\r1,a\r2,b\r", [("1", "a"), ("2", "b")], []),
@@ -139,6 +141,8 @@ JSON_LINES = {
     "an empty key": (b'{"":5,"id":"1","text":"a"}', [("1", "a")], 0),
     "a carriage return between members": (b'{"id":"1",\r"text":"a"}\n{"id":"2","text":"b"}', [("1", "a"), ("2", "b")], 0),
     "a unit separator": (b'{"id":"1","text":"\x1f"}\n{"id":"2","text":"b"}', [("2", "b")], 1),
+    "objects without members only": (b"{}\n{ }\n", [(None, None)] * 2, 0),
+    "a line of tabs": (b'\t\n{"id":"1","text":"a"}\n\t', [("1", "a")], 0),
     "UTF-16": ('{"id":"1"}\n'.encode("utf-16"), [], 2),
 }  # fmt: skip
 
@@ -148,6 +152,20 @@ def test_a_line_of_json_gives_what_it_holds(table: Bench, shape: str) -> None:
     content, rows, n_broken = JSON_LINES[shape]
     found, reasons = read(table, content, "jsonl")
     assert (found, len(reasons)) == (rows, n_broken), reasons
+
+
+@pytest.mark.slow
+def test_a_file_of_json_lines_of_any_three_parts_is_accounted_for_line_by_line(
+    table: Bench,
+) -> None:
+    mark, parts = b"\xef\xbb\xbf", [b"\t", b"\r", b"\n", b" ", b"{}", b"\xef\xbb\xbf"]
+    files = [b"".join(some) for n in (1, 2, 3) for some in product(parts, repeat=n)]
+    for content, account in zip(files, table.bring("jsonl", files)[1], strict=True):
+        text = content.removeprefix(mark)
+        is_old = b"\n" not in text and b"\r" in text.rstrip(b"\r")
+        lines = [line for line in text.split(b"\r" if is_old else b"\n") if line.strip(b" \t\r")]
+        sound = [line for line in lines if line.strip(b" \t\r") == b"{}"]
+        assert (account.physical, account.raw) == (len(lines), len(sound)), content
 
 
 DOCUMENTS = {

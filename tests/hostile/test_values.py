@@ -41,7 +41,7 @@ def write(folder: Path, entity: str) -> int:
     plain = {
         **{c: "2024-05-01 10:00:00" for c in columns if c in TIME_COLUMNS and c != "updated_at"},
         "email": "a@example.org", "channel": "email", "survey_kind": "csat", "survey_score": "4", "amount": "5", "status": "open",
-        "direction": "inbound", "order_id": "o1", "product_name": "cup", "quantity": "1", "unit_price": "2", "event_name": "click",
+        "direction": "inbound", "order_id": "o1", "product_name": "cup", "quantity": "1", "unit_price": "2", "event_name": "click", "call_id": "call-1",
     }  # fmt: skip
     records = []
     for column in columns:

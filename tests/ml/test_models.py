@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 
 import ml
 from carelake.settings import Home
-from ml.results import TrainResult
+from ml import features as data
+from ml.results import FROM_COMMENT, SATISFACTION, SENTIMENT, TrainResult
 from tests.ml.conftest import SETTINGS, conversations, customers, write_features
 
 Trained = tuple[Home, TrainResult]
+CLASS_MODELS = (SATISFACTION, FROM_COMMENT, SENTIMENT)
 
 
 def test_every_conversation_and_every_customer_gets_a_score(
@@ -64,6 +67,26 @@ def test_reasons_name_what_was_planted(trained: Trained, features: Path) -> None
     slow = reasons[talks["first_reply_minutes"] > 300].explode().dropna()
     waits = [each for each in slow if each["input"] == "first_reply_minutes"]
     assert waits and all(each["words"].endswith("lowers it") for each in waits)
+    assert all(re.fullmatch(r"首次回复分钟数 [\d,.]+，拉低", each["words_zh"]) for each in waits)
+
+
+def test_chances_beside_reasons_are_those_the_model_gives(trained: Trained, features: Path) -> None:
+    from ml.reasons import told
+    from ml.registry import Registry
+
+    registry = Registry(trained[0])
+    for name in CLASS_MODELS:
+        version = registry.champion(name)
+        assert version is not None
+        champion = registry.load(version)
+        frame = (
+            data.text_inputs(data.read_sentiment(features)["text"])
+            if name == SENTIMENT
+            else data.conversation_inputs(data.read_labelled(features))
+        )
+        inputs = data.conform(frame.head(200), champion.columns)
+        chances, _ = told(champion.model, inputs)
+        assert np.array_equal(chances, champion.model.predict_proba(inputs))
 
 
 def test_segments_are_the_planted_groups_in_order_of_value(
@@ -154,14 +177,14 @@ def test_equal_moments_stay_on_one_side() -> None:
 def test_weighted_auc_equals_the_plain_one_and_noise_is_no_gain() -> None:
     from sklearn.metrics import roc_auc_score
 
-    from ml.evaluation import _weighted_auc, auc_gain
+    from ml.evaluation import auc_gain, aucs_by_weights
 
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 400)
     good = (labels * 0.8 + rng.normal(0, 0.6, 400)).round(1)
     noise = rng.normal(0, 1, 400)
     ones = np.ones((1, 400))
-    assert _weighted_auc(labels, good, ones)[0] == pytest.approx(roc_auc_score(labels, good))
+    assert aucs_by_weights(labels, good, ones)[0] == pytest.approx(roc_auc_score(labels, good))
     assert auc_gain(labels, good, noise, 1).is_real
     assert not auc_gain(labels, good, good, 1).is_real
     assert not auc_gain(labels, noise, good, 1).is_real

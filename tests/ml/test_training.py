@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,10 @@ from ml.results import FROM_COMMENT, MODELS, SATISFACTION, SEGMENTS, Decision, T
 from tests.ml.conftest import SETTINGS, conversations, customers, write_features
 
 Trained = tuple[Home, TrainResult]
+SEGMENT_CHARTS = {"silhouette_by_k", "segments"}
+CHARTS = {
+    "hold_out", "roc", "precision_recall", "calibration", "confusion", "learning", "importance", "candidates",
+}  # fmt: skip
 
 
 def decision(result: TrainResult, name: str) -> Decision:
@@ -57,12 +62,36 @@ def test_runs_show_baseline_candidates_charts_and_digests(trained: Trained) -> N
         parent = next(run for run in found if run.info.run_id == each.run_id)
         assert parent.data.tags["data_digest"] == each.data_digest
         assert parent.data.metrics[each.metric] == pytest.approx(each.challenger_value, abs=1e-6)
-        assert parent.inputs.dataset_inputs[0].dataset.digest == each.data_digest[:32]
-        plots = [file.path for file in client.list_artifacts(each.run_id, "plots")]
-        assert len(plots) == 2
+        digests = {told.dataset.digest for told in parent.inputs.dataset_inputs}
+        assert digests == {each.data_digest[:32]}
+        assert len(parent.inputs.dataset_inputs) == (1 if each.model_name == SEGMENTS else 2)
+        plots = {Path(file.path).stem for file in client.list_artifacts(each.run_id, "plots")}
+        assert plots == (SEGMENT_CHARTS if each.model_name == SEGMENTS else CHARTS)
     candidates = [run for run in runs(home, SATISFACTION) if "candidate" in run.data.tags]
-    assert len(candidates) == 11
+    assert len(candidates) == 12
     assert sum(run.data.tags["chosen"] == "true" for run in candidates) == 1
+
+
+def test_a_run_says_what_more_rows_would_bring_and_which_inputs_count(trained: Trained) -> None:
+    home, result = trained
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(home.mlflow_uri, home.mlflow_uri)
+    run_id = str(decision(result, SATISFACTION).run_id)
+    later = client.get_metric_history(run_id, "learning_roc_auc_later")
+    sizes = [point.step for point in later]
+    assert sizes == sorted(set(sizes)) and len(sizes) >= 3
+    assert (
+        sizes[-1] < decision(result, SATISFACTION).n_train
+    )  # the hold-out and the last quarter are apart
+    learned = client.get_metric_history(run_id, "learning_roc_auc_learned")
+    assert [point.step for point in learned] == sizes
+    # nobody does better on rows he has not seen; and waiting tells a lot from few rows on
+    assert all(seen.value > new.value > 0.65 for seen, new in zip(learned, later, strict=True))
+    lost = json.loads(Path(client.download_artifacts(run_id, "importance.json")).read_text())
+    # waiting and tenure drive the answer, the ticket's language does not
+    assert min(lost["first_reply_minutes"], lost["attribute: Tenure Bucket"]) > 0.02
+    assert abs(lost.get("n_inbound", 0.0)) < 0.02
 
 
 def test_hold_out_lies_later_than_everything_learned(features: Path, trained: Trained) -> None:
@@ -149,7 +178,7 @@ def test_too_little_to_learn_from_is_refused_and_the_champion_untouched(
     folder = write_features(tmp_path / "few", talks, people)
     said: list[str] = []
     result = ml.train(home, SETTINGS, folder, report=said.append)
-    assert [each.decision for each in result.decisions] == ["refused", "refused", "refused"]
+    assert [each.decision for each in result.decisions] == ["refused"] * len(MODELS)
     reason = decision(result, SATISFACTION).reason
     assert ("are satisfied" in reason) if one_class else ("60 are needed" in reason)
     assert runs(home, SATISFACTION) == []
@@ -226,7 +255,7 @@ def test_a_champion_that_mlflow_lost_is_not_replaced_unless_forced(
     home = new_home("lost")
     shutil.copytree(trained[0].decisions, home.decisions)
     with pytest.raises(
-        RunFailed, match="has lost the champion of before_survey and from_comment and cust"
+        RunFailed, match=f"has lost the champion of {' and '.join(MODELS)}; put it back"
     ):
         ml.train(home, SETTINGS, features)
     assert ml.has_champion(home) == dict.fromkeys(MODELS, False)

@@ -62,17 +62,69 @@ openings_so_far as (
     from opening_days
 ),
 
+-- An answer given before the customer took it up again is none about what was known at its end.
+answers as (
+    select surveys.conversation_key, surveys.satisfaction, surveys.responded_at,
+    from {{ ref('int_conversation_surveys') }} as surveys
+    inner join conversations on surveys.conversation_key = conversations.conversation_key
+    where
+        not coalesce(
+            surveys.responded_at < conversations.reopened_at
+            and conversations.reopened_at <= conversations.occurred_at, false
+        )
+),
+
 agents as (
-    select agent_key, min(agent_name) as agent_name, min(team) as team,
+    select agent_key, min(agent_name) as agent_name,
     from {{ ref('int_agent_aliases') }}
     group by agent_key
 ),
+
+{{ as_known('agents', 'teams', 'agent_key', row_key('agent', ["lower(versions.agent_id)"]), ['team']) }},
+
+customer_rows as (
+    select written.source_name, written.customer_id, identities.customer_key,
+    from (
+        select source_name, customer_id, {{ identity_key('null::varchar') }} as identity_key,
+        from {{ ref('stg_customers') }}
+    ) as written
+    inner join {{ ref('int_identities') }} as identities using (identity_key)
+    where identities.customer_key is not null
+    group by all
+),
+
+{{ as_known(
+    'customers', 'persons', 'customer_key', 'customer_rows.customer_key', ['age', 'gender'], 'customer_rows'
+) }},
 
 -- Only keys and a moment: an as-of join sorts all that it is given.
 moments as (
     select conversation_key, customer_key, occurred_at,
     from conversations
     where customer_key is not null
+),
+
+-- Few people change, and only their conversations are asked about.
+known_persons as (
+    select moments.conversation_key, persons_changes.age, persons_changes.gender,
+    from (select * from moments where customer_key in (select customer_key from persons_changes)) as moments
+    asof inner join persons_changes
+        on
+            moments.customer_key = persons_changes.customer_key
+            and moments.occurred_at >= persons_changes.known_at
+),
+
+known_teams as (
+    select moments.conversation_key, teams_changes.team,
+    from (
+        select conversation_key, agent_key, occurred_at,
+        from conversations
+        where agent_key in (select agent_key from teams_changes)
+    ) as moments
+    asof inner join teams_changes
+        on
+            moments.agent_key = teams_changes.agent_key
+            and moments.occurred_at >= teams_changes.known_at
 ),
 
 histories as (
@@ -116,9 +168,9 @@ final as (
         {{ share('histories.satisfaction', 'histories.n_surveys') }} as prior_satisfaction,
         coalesce(histories.n_orders, 0)::integer as n_prior_orders,
         coalesce(histories.amount, 0)::decimal(18, 2) as prior_order_value,
-        customers.age as customer_age,
-        customers.gender as customer_gender,
-        agents.team,
+        coalesce(known_persons.age, persons_firsts.age) as customer_age,
+        coalesce(known_persons.gender, persons_firsts.gender) as customer_gender,
+        coalesce(known_teams.team, teams_firsts.team) as team,
         agents.agent_name,
         messages.text,
         comments.comment,
@@ -134,10 +186,12 @@ final as (
             conversations.customer_key = openings_so_far.customer_key
             and conversations.opened_at = openings_so_far.opened_at
     left join histories on conversations.conversation_key = histories.conversation_key
-    left join {{ ref('int_customers') }} as customers on conversations.customer_key = customers.customer_key
+    left join persons_firsts on conversations.customer_key = persons_firsts.customer_key
+    left join known_persons on conversations.conversation_key = known_persons.conversation_key
     left join agents on conversations.agent_key = agents.agent_key
-    left join {{ ref('int_conversation_surveys') }} as surveys
-        on conversations.conversation_key = surveys.conversation_key
+    left join teams_firsts on conversations.agent_key = teams_firsts.agent_key
+    left join known_teams on conversations.conversation_key = known_teams.conversation_key
+    left join answers as surveys on conversations.conversation_key = surveys.conversation_key
     left join comments on conversations.conversation_key = comments.conversation_key
 )
 

@@ -52,6 +52,27 @@ orders as (
     group by orders.customer_key
 ),
 
+-- Who buys twice on a day buys once; what the first day was worth says nothing of coming back.
+order_days as (
+    select
+        orders.customer_key,
+        (orders.ordered_at at time zone settings.reporting_timezone)::date as day,
+        coalesce(sum(orders.amount), 0)::decimal(18, 2) as amount,
+    from {{ ref('int_orders') }} as orders
+    cross join settings
+    where not orders.is_cancelled and orders.ordered_at <= settings.as_of and orders.customer_key is not null
+    group by orders.customer_key, day
+),
+
+purchases as (
+    select
+        customer_key,
+        count(*) as n_order_days,
+        {{ share('sum(amount) - arg_min(amount, day)', 'count(*) - 1', 'decimal(18, 2)') }} as repeat_order_value,
+    from order_days
+    group by customer_key
+),
+
 surveys as (
     select
         surveys.customer_key,
@@ -83,12 +104,15 @@ final as (
         customers.age,
         customers.gender,
         coalesce(orders.n_orders, 0) = 0 as is_contact_only,
+        coalesce(purchases.n_order_days, 0)::integer as n_order_days,
+        purchases.repeat_order_value,
     from {{ ref('int_customers') }} as customers
     cross join settings
     left join conversations using (customer_key)
     left join messages using (customer_key)
     left join openings using (customer_key)
     left join orders using (customer_key)
+    left join purchases using (customer_key)
     left join surveys using (customer_key)
 )
 

@@ -35,6 +35,8 @@ mentions as (
     select agent from {{ ref('stg_customers') }}
     union all
     select agent from {{ ref('stg_follow_ups') }}
+    union all
+    select agent from {{ ref('stg_call_legs') }}
 ),
 
 strangers as (

@@ -23,7 +23,8 @@ placed as not materialized (
     select
         messages.*,
         case
-            when messages.conversation_id is not null then coalesce(cases.case_source, messages.source_name)
+            when messages.conversation_id is not null
+                then coalesce(cases.case_source, messages.conversation_home, messages.source_name)
             else messages.source_name
         end as conversation_source,
         coalesce(
@@ -85,6 +86,15 @@ described as (
         -- most texts hold nothing to mask, and are kept once
         case when numbered.subject <> subject_masked then numbered.subject end as subject_unmasked,
         case when numbered.body <> text_masked then numbered.body end as text_unmasked,
+        coalesce({{ case_reference('numbered.subject') }}, {{ case_reference('numbered.body') }}) as case_reference,
+        -- which words are scored for how they sound: what a customer wrote, once per text
+        case
+            when
+                numbered.direction = 'inbound' and not numbered.is_auto_reply
+                and coalesce(numbered.body, numbered.subject) is not null
+                then hash(coalesce(text_masked, subject_masked))
+        end as text_hash,
+        numbered.sentiment,
         numbered.survey_kind,
         numbered.survey_score,
         numbered.survey_remark,

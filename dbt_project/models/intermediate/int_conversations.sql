@@ -15,12 +15,40 @@ sources as (
     select source_name, channel from {{ source('ops', 'sources') }}
 ),
 
+-- A call tells what a case tells: when it was answered, how long it took, and how it ended.
+calls as (
+    select
+        source_name,
+        conversation_id,
+        customer_id,
+        email,
+        phone,
+        handle,
+        agent,
+        'phone' as channel,
+        status,
+        handle_seconds,
+        started_at as opened_at,
+        case when direction = 'inbound' then answered_at end as first_reply_at,
+        case when answered_at is not null then ended_at end as closed_at,
+        attributes,
+        row_hash,
+    from {{ ref('int_calls') }}
+    where is_own_conversation
+),
+
+said_cases as (
+    select * from {{ ref('stg_conversations') }}
+    union all by name
+    select * from calls
+),
+
 written_cases as (
     select
         {{ row_key('conversation', ['source_name', 'conversation_id']) }} as conversation_key,
         {{ identity_key() }} as identity_key,
         *,
-    from {{ ref('stg_conversations') }}
+    from said_cases
 ),
 
 cases as (
@@ -178,7 +206,10 @@ writings as (
 ),
 
 reopenings as (
-    select conversation_key, min(sent_at) as reopened_at,
+    select
+        conversation_key,
+        min(sent_at) as reopened_at,
+        min(sent_before) as silent_from,
     from writings
     where
         direction = 'inbound'
@@ -198,6 +229,7 @@ closed as (
     select
         judged.*,
         reopenings.reopened_at,
+        coalesce(first_closed_at, reopenings.silent_from, closed_at) as closed_first_at,
         case when closed_at is not null or is_closed_anyway then 'closed' else 'open' end as status,
         case
             when replied_at is not null then replied_at
@@ -240,6 +272,7 @@ described as (
         first_inbound_at,
         first_reply_at,
         closed_at,
+        closed_first_at as first_closed_at,
         reopened_at,
         last_at,
         coalesce(closed_at, greatest(last_at, replied_at), opened_at) as occurred_at,

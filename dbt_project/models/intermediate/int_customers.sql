@@ -26,7 +26,8 @@ profiles as (
     from written
     inner join {{ ref('int_identities') }} as identities using (identity_key)
     left join {{ ref('int_agent_aliases') }} as agents on lower(written.agent) = agents.alias
-    where identities.customer_key is not null
+    -- of two that were merged, the one that stays says who the customer is
+    where identities.customer_key is not null and written.merged_into is null
 ),
 
 described as (

@@ -13,11 +13,16 @@ mentions as (
 keys as (
     select
         identity_key,
-        max(customer_key) as customer_key,
+        min(customer_key) as customer_key,
+        min(customer_key) = max(customer_key) as is_one,
         max(contact_point_key) filter (where kind = 'email') as email_key,
         max(contact_point_key) filter (where kind = 'phone') as phone_key,
         max(contact_point_key) filter (where kind = 'handle') as handle_key,
         max(contact_point_key) filter (where kind = 'crm') as crm_key,
+        max(customer_key) filter (where kind = 'email') as email_customer,
+        max(customer_key) filter (where kind = 'phone') as phone_customer,
+        max(customer_key) filter (where kind = 'handle') as handle_customer,
+        max(customer_key) filter (where kind = 'crm') as crm_customer,
     from mentions
     group by identity_key
 ),
@@ -26,7 +31,18 @@ keys as (
 final as (
     select
         keys.identity_key,
-        keys.customer_key,
+        -- a record may carry what belongs to two: then its id decides, or the point it came through
+        case
+            when keys.is_one then keys.customer_key
+            else coalesce(
+                keys.crm_customer,
+                case
+                    when sets.channel = 'phone' then keys.phone_customer
+                    when sets.channel in ('chat', 'social') then keys.handle_customer
+                end,
+                keys.email_customer, keys.phone_customer, keys.handle_customer
+            )
+        end as customer_key,
         coalesce(
             case
                 when sets.channel = 'phone' then keys.phone_key

@@ -56,10 +56,16 @@ final as (
         case
             when not list_contains(own.handles, sets.handle)
                 then
-                    case when coalesce(sets.channel, sources.channel) = 'chat' then 'chat:' else 'social:' end
+                    case
+                        when starts_with(sets.handle, 'sip:') then ''
+                        when coalesce(sets.channel, sources.channel) = 'chat' then 'chat:'
+                        else 'social:'
+                    end
                     || sets.handle
         end as handle,
-        sets.customer_id,
+        -- a source that names the writer of a message names agents too
+        case when list_contains(own.agents, lower(sets.customer_id)) then null else sets.customer_id end as customer_id,
+        coalesce(sources.id_namespace, 'crm') as id_namespace,
         sets.customer_name,
         sets.first_seen_at,
         sets.last_seen_at,

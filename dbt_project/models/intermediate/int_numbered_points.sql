@@ -1,12 +1,27 @@
 with
 
+-- Ids of one system that stand for different customers tell a shared point; ids of two systems do not.
+named as (
+    select
+        kind,
+        value,
+        crm_namespace,
+        min(first_seen_at) as first_seen_at,
+        min(crm) as crm,
+        count(distinct crm) as n_customers,
+    from {{ ref('int_identity_points') }}
+    group by kind, value, crm_namespace
+),
+
 points as (
     select
         kind,
         value,
         min(first_seen_at) as first_seen_at,
-        kind <> 'crm' and count(distinct crm) > 1 as is_shared,
-    from {{ ref('int_identity_points') }}
+        kind <> 'crm' and max(n_customers) > 1 as is_shared,
+        case when kind = 'crm' then min(crm_namespace) end as crm_namespace,
+        case when kind = 'crm' then min(crm) end as crm,
+    from named
     group by kind, value
 ),
 

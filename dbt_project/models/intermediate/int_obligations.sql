@@ -1,24 +1,21 @@
 with
 
 settings as (
-    select as_of, as_of - to_days(index_window_days) as window_start, from {{ ref('int_as_of') }}
-),
-
-promises as (
-    select split_part(key, '.', 2) as channel, try_cast(value as integer) as minutes,
-    from {{ source('ops', 'settings') }}
-    where key like 'reply_within_minutes.%'
+    select
+        as_of,
+        -- the oldest window of the index's history begins here
+        as_of - to_days(index_window_days + 7 * {{ var('index_history_weeks') }}) as window_start,
+    from {{ ref('int_as_of') }}
 ),
 
 replies as (
     select
-        conversations.customer_key,
+        customer_key,
         'reply' as kind,
-        coalesce(conversations.first_inbound_at, conversations.opened_at) + to_minutes(promises.minutes) as due_at,
-        conversations.first_reply_at as done_at,
-    from {{ ref('int_conversations') }} as conversations
-    inner join promises using (channel)
-    where conversations.is_inbound
+        first_reply_due_at as due_at,
+        first_reply_at as done_at,
+    from {{ ref('int_conversation_metrics') }}
+    where first_reply_due_at is not null
 ),
 
 outcomes as (

@@ -28,6 +28,7 @@ final as (
         coalesce(list(value order by value) filter (where kind = 'email'), []) as emails,
         coalesce(list(value order by value) filter (where kind = 'phone'), []) as phones,
         coalesce(list(value order by value) filter (where kind in ('handle', 'agent')), []) as handles,
+        coalesce(list(value order by value) filter (where kind = 'agent'), []) as agents,
     from identities
     where value is not null and value <> ''
 )

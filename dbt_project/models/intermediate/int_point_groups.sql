@@ -1,70 +1,96 @@
 with recursive
 
-evidence as (
-    select mentions.identity_key, points.point_number,
+points as (
+    select contact_point_key, point_number, kind, value, crm_namespace, crm,
+    from {{ ref('int_numbered_points') }}
+    where not is_shared
+),
+
+decided as (
+    select decision_id, action, decided_at, unnest(points) as contact_point_key,
+    from {{ source('care', 'identity_decisions') }}
+    where undone_at is null
+),
+
+decisions as (
+    select decided.decision_id, decided.action, decided.decided_at, points.point_number,
+    from decided
+    inner join points using (contact_point_key)
+),
+
+splits as (
+    select point_number, decided_at, decision_id from decisions
+    where action = 'split'
+),
+
+-- Points that a person set apart stand on another side of it than those they were seen with.
+sides as (
+    select point_number, hash(list_sort(list(decision_id))) as side,
+    from splits
+    group by point_number
+),
+
+-- What was seen together on a record, and what a person said belongs together: the later word counts.
+evidence as materialized (
+    select
+        case
+            when sides.side is null then mentions.identity_key else hash(mentions.identity_key, sides.side)
+        end as evidence_id,
+        points.point_number,
+        mentions.crm_namespace,
     from {{ ref('int_identity_points') }} as mentions
-    inner join {{ ref('int_numbered_points') }} as points using (kind, value)
-    where not points.is_shared
-),
-
-hubs as (
-    select identity_key, min(point_number) as hub,
-    from evidence
-    group by identity_key
-    having count(*) > 1
-),
-
-pairs as (
-    select distinct hubs.hub as one, evidence.point_number as other,
-    from evidence
-    inner join hubs using (identity_key)
-    where hubs.hub <> evidence.point_number
-),
-
-edges as (
-    select one, other from pairs
+    inner join points using (kind, value)
+    left join sides using (point_number)
     union all
-    select other, one from pairs
+    select hash(merges.decision_id, list_sort(list(splits.decision_id))), merges.point_number, '*'
+    from decisions as merges
+    left join splits on merges.point_number = splits.point_number and merges.decided_at < splits.decided_at
+    where merges.action = 'merge'
+    group by merges.decision_id, merges.point_number
 ),
 
--- One step along the edges is enough for most customers.
-steps as materialized (
-    select one as point_number, least(one, min(other)) as first_point,
-    from edges
-    group by one
+{{ connected('joined', 'evidence') }},
+
+-- Who writes to a helpdesk from two addresses has two ids there: those do not say that there are two people.
+ids_of_addresses as (
+    select id_namespace as crm_namespace,
+    from {{ source('ops', 'sources') }}
+    where id_namespace <> 'crm' and kind in {{ kinds_by_address() }}
+    group by id_namespace
 ),
 
--- Materialized: else all pairs of steps with different numbers may be made before the edges are asked.
-arrivals as materialized (
-    select edges.other as point_number, steps.first_point,
-    from edges
-    inner join steps on edges.one = steps.point_number
+-- A chain of records may lead from one CRM id to another of the same system. Then only the records that name an
+-- id of that system join there, for each of its points goes with one id at most.
+conflicts as materialized (
+    select first_point, min(crm_namespace) as crm_namespace,
+    from (
+        select joined.first_point, points.crm_namespace,
+        from joined
+        inner join points using (point_number)
+        anti join ids_of_addresses using (crm_namespace)
+        where points.kind = 'crm'
+        group by joined.first_point, points.crm_namespace
+        having count(distinct points.crm) > 1
+    ) as mixed
+    group by first_point
 ),
 
--- The steps that meet: their smallest number spreads until nothing changes.
-meetings as materialized (
-    select distinct arrivals.first_point as one, steps.first_point as other,
-    from arrivals
-    inner join steps using (point_number)
-    where arrivals.first_point <> steps.first_point
+certain_evidence as materialized (
+    select evidence.evidence_id, evidence.point_number,
+    from evidence
+    inner join joined using (point_number)
+    inner join conflicts using (first_point)
+    where evidence.crm_namespace in (conflicts.crm_namespace, '*')
 ),
 
-groups (point_number, first_point) using key (point_number) as (
-    select one, least(one, min(other)) from meetings
-    group by one
-    union
-    select known.point_number, min(groups.first_point)
-    from groups
-    inner join meetings on groups.point_number = meetings.one
-    inner join recurring.groups as known on meetings.other = known.point_number
-    where groups.first_point < known.first_point
-    group by known.point_number
-),
+{{ connected('certain', 'certain_evidence') }},
 
 final as (
-    select steps.point_number, coalesce(groups.first_point, steps.first_point) as first_point,
-    from steps
-    left join groups on steps.first_point = groups.point_number
+    select joined.point_number, joined.first_point,
+    from joined
+    anti join conflicts using (first_point)
+    union all
+    select point_number, first_point from certain
 )
 
 select * from final

@@ -12,6 +12,7 @@ messages as (
         message_references,
         channel,
         email,
+        phone,
         subject,
         sent_at,
     from {{ ref('int_messages') }}
@@ -96,10 +97,51 @@ same_subject as (
     qualify not is_start
 ),
 
+-- WhatsApp knows no conversations, only messages between two numbers: a day of silence ends one.
+talks as (
+    select
+        messages.source_name,
+        messages.message_id,
+        messages.phone,
+        messages.sent_at,
+        coalesce(messages.sent_at > lag(messages.sent_at) over in_order + interval 24 hour, true) as is_start,
+    from messages
+    inner join {{ source('ops', 'sources') }} as sources using (source_name)
+    where
+        sources.kind = 'whatsapp' and messages.channel = 'chat' and messages.conversation_id is null
+        and messages.phone is not null and messages.sent_at is not null
+    window in_order as (
+        partition by messages.source_name, messages.phone order by messages.sent_at, messages.message_id
+    )
+),
+
+talk_runs as (
+    select
+        *,
+        count(*) filter (where is_start) over (
+            partition by source_name, phone order by sent_at, message_id
+        ) as run,
+    from talks
+),
+
+same_talk as (
+    select
+        source_name,
+        message_id,
+        first_value(message_id) over (
+            partition by source_name, phone, run order by sent_at, message_id
+        ) as parent_id,
+        'silence' as evidence,
+    from talk_runs
+    qualify not is_start
+),
+
 replies as (
     select * from parents
     union all
     select * from same_subject
+    union all
+    select * from same_talk
 ),
 
 -- Each reply climbs to the message it answers, until that one answers nothing. A ring of replies

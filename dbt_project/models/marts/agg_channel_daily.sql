@@ -15,11 +15,13 @@ occurrences as (
         messages.customer_key,
         messages.direction as what,
         null::decimal(18, 6) as measure,
+        scores.sentiment,
     from {{ ref('int_communications') }} as messages
+    left join {{ source('ml', 'sentiment_scores') }} as scores using (text_hash)
     union all
-    select opened_at, channel, customer_key, 'opened', first_reply_minutes from conversations
+    select opened_at, channel, customer_key, 'opened', first_reply_minutes, null from conversations
     union all
-    select closed_at, channel, customer_key, 'closed', null from conversations
+    select closed_at, channel, customer_key, 'closed', null, null from conversations
     union all
     select
         coalesce(surveys.responded_at, conversations.occurred_at),
@@ -27,6 +29,7 @@ occurrences as (
         surveys.customer_key,
         'survey',
         surveys.satisfaction,
+        null,
     from {{ ref('int_survey_responses') }} as surveys
     left join conversations using (conversation_key)
 ),
@@ -38,6 +41,10 @@ final as (
         count(*) filter (where what in ('inbound', 'outbound'))::integer as n_communications,
         count(*) filter (where what = 'inbound')::integer as n_inbound,
         count(*) filter (where what = 'outbound')::integer as n_outbound,
+        count(sentiment)::integer as n_sentiment_scored,
+        count(*) filter (where sentiment = 'negative')::integer as n_sentiment_negative,
+        count(*) filter (where sentiment = 'positive')::integer as n_sentiment_positive,
+        {{ share("count(*) filter (where sentiment = 'negative')", 'count(sentiment)') }} as negative_share,
         count(*) filter (where what = 'opened')::integer as n_conversations_opened,
         count(*) filter (where what = 'closed')::integer as n_conversations_closed,
         count(measure) filter (where what = 'survey')::integer as n_survey_responses,

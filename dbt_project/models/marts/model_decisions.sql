@@ -21,6 +21,8 @@ final as (
         data_digest,
         config_digest,
         code_version,
+        decided_by,
+        model_digest,
     from {{ source('ml', 'model_decisions') }}
 )
 

@@ -1,6 +1,6 @@
 {% set entities = [
     'communications', 'conversations', 'customers', 'survey_responses', 'orders', 'order_lines', 'events',
-    'agents', 'follow_ups', 'email_messages',
+    'agents', 'follow_ups', 'email_messages', 'call_legs', 'transcripts',
 ] %}
 
 with

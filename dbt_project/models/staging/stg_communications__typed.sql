@@ -24,12 +24,14 @@ typed as (
         {{ as_language('language', 'coalesce(body, subject)') }} as language,
         {{ as_text('subject') }} as subject,
         {{ as_text('body') }} as body,
+        {{ as_sentiment('sentiment') }} as sentiment,
         {{ as_survey_kind('survey_kind') }} as survey_kind,
         {{ as_number('survey_score', 'decimal(9, 3)') }} as survey_score,
         {{ as_text('survey_remark') }} as survey_remark,
         {{ as_number('duration_seconds', 'decimal(18, 3)') }} as duration_seconds,
         {{ as_time('sent_at') }} as sent_at,
         {{ as_time('updated_at') }} as updated_at,
+        coalesce({{ as_flag('is_automatic') }}, false) as is_automatic,
         coalesce({{ as_flag('is_deleted') }}, false) as is_deleted,
         {{ lineage() }}
         concat_ws(
@@ -55,11 +57,13 @@ final as (
                 when direction not in ('inbound', 'outbound')
                     then 'direction ''' || direction || ''' is not one of inbound, outbound'
             end,
+            {{ unknown_sentiment('sentiment') }},
             {{ score_out_of_range('survey_kind', 'survey_score') }},
             {{ negative('duration_seconds') }},
             case
                 when
-                    coalesce(body, subject) is null and sent_at is null
+                    -- of what is gone, its id is enough
+                    not is_deleted and coalesce(body, subject) is null and sent_at is null
                     and survey_score is null and duration_seconds is null
                     then 'the row has no content'
             end

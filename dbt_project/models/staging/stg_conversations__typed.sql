@@ -57,7 +57,9 @@ final as (
             {{ negative('handle_seconds') }},
             case
                 when
-                    coalesce(opened_at, closed_at, first_reply_at)::varchar is null
+                    -- of what is gone, its id is enough
+                    not is_deleted
+                    and coalesce(opened_at, closed_at, first_reply_at)::varchar is null
                     and coalesce(
                         status, category, subject, survey_score::varchar, channel, customer_id, email, phone, handle
                     ) is null

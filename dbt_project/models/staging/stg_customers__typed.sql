@@ -17,6 +17,7 @@ typed as (
         {{ as_language('language', 'null::varchar') }} as language,
         {{ as_channel('preferred_channel') }} as preferred_channel,
         {{ as_text('agent') }} as agent,
+        {{ as_text('merged_into') }} as merged_into,
         {{ as_number('age', 'integer') }} as age,
         {{ as_flag('do_not_contact') }} as do_not_contact,
         {{ as_time('created_at') }} as created_at,

@@ -33,7 +33,7 @@ final as (
             '; ',
             {{ missing('event_id') }},
             nullif(unread, ''),
-            {{ missing('event_name') }}
+            case when not is_deleted and event_name is null then 'event_name is missing' end
         ), '') as reason,
     from typed
 )

@@ -4,7 +4,8 @@ limits as (
     select
         unnest(
             case
-                when key = 'retention.communications' then ['communications', 'email_messages']
+                when key = 'retention.communications'
+                    then ['communications', 'email_messages', 'call_legs', 'transcripts']
                 else [replace(key, 'retention.', '')]
             end
         ) as entity,

@@ -38,7 +38,9 @@ final as (
             {{ missing('survey_id') }},
             nullif(unread, ''),
             {{ score_out_of_range('survey_kind', 'survey_score') }},
-            case when survey_score is null and survey_remark is null then 'survey_score is missing' end
+            case
+                when not is_deleted and survey_score is null and survey_remark is null then 'survey_score is missing'
+            end
         ), '') as reason,
     from typed
 )

@@ -93,7 +93,8 @@ class Company:
             "marts.satisfaction_predictions",
             conversation_key=f"{key}-c",
             p_satisfied=p,
-            reasons='[{"words": "slow reply", "effect": -1.5}, {"words": "age", "effect": 0.1}]',
+            reasons='[{"words": "slow reply", "words_zh": "回复太慢", "effect": -1.5}, '
+            '{"words": "age", "words_zh": "年龄", "effect": 0.1}]',
             model_name="before_survey",
             model_version=3,
         )

@@ -275,7 +275,7 @@ def test_no_working_day_is_said_in_one_line(company: Any, make_rules: MakeRules)
 
 
 def test_the_candidate_view_has_exactly_the_columns_rules_are_checked_against(company: Any) -> None:
-    _run_file(company.con, "candidates.sql", {"as_of": AS_OF})
+    _run_file(company.con, "candidates.sql", {"as_of": AS_OF, "language": "en"})
     found = company.con.execute("describe followup_candidates").fetchall()
     types = {name: kind.lower() for name, kind, *_ in found}
     assert types.pop("do_not_contact") == "boolean"
@@ -284,6 +284,29 @@ def test_the_candidate_view_has_exactly_the_columns_rules_are_checked_against(co
         for name, kind in CANDIDATE_COLUMNS.items()
     }
     assert types == wanted
+
+
+@pytest.mark.parametrize(
+    ("language", "of_chinese", "of_others"),
+    [("en", "en", "en"), ("zh", "zh", "zh"), ("conversation", "zh", "en")],
+)
+def test_reasons_are_read_in_the_language_that_is_set_or_spoken(
+    company: Any, tmp_path: Any, language: str, of_chinese: str, of_others: str
+) -> None:
+    told = {
+        "en": "Satisfied with a chance of 20 % after contact by email about 'delivery', "
+        "3 h to our first reply; weighs most: slow reply",
+        "zh": "满意的可能性 20 %，email联系（delivery），首次回复用了 3 小时；主要因为：回复太慢",
+    }
+    for key, spoken in (("li", "zh"), ("ann", "en"), ("ivo", None)):
+        company.customer(key, ("email",))
+        company.unhappy(key, 0.2, closed_at=at(29, 9), language=spoken)
+    rules = load_rules(tmp_path).model_copy(update={"language": language})
+
+    plan(company.con, rules, as_of=AS_OF)
+
+    found = dict(company.queue("customer_key, reason"))
+    assert found == {"li": told[of_chinese], "ann": told[of_others], "ivo": told[of_others]}
 
 
 def test_the_shipped_rules_find_their_cases(company: Any, tmp_path: Any) -> None:

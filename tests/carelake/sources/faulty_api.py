@@ -86,6 +86,79 @@ class Listing:
         return sorted(found, key=lambda r: (r["updated_at"], r["id"]))
 
 
+@dataclass(frozen=True)
+class Asked:
+    """One request, as a named service sees it; `target` is path and query as they came."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    content: bytes
+    target: str
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The body of a form."""
+        return dict(parse_qsl(self.content.decode()))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a named service answers."""
+
+    body: Any
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def content(self) -> bytes:
+        """Its bytes."""
+        return b"" if self.body is None else json.dumps(self.body, ensure_ascii=False).encode()
+
+
+@dataclass
+class Service:
+    """A named service: what all have in common. Its modules lie in `live/`.
+
+    Attributes:
+        faults: what happens to the n-th request; requests for tokens are not counted.
+        tokens: how many were fetched.
+        token: the one that is accepted.
+    """
+
+    faults: dict[int, str] = field(default_factory=dict)
+    requests: list[Asked] = field(default_factory=list)
+    places: dict[str, Any] = field(default_factory=dict)
+    slow_seconds: float = 0.3
+    page_size: int = 2
+    tokens: int = 0
+    token: str = ""
+    url: str = ""
+
+    def log_in(self, asked: Asked) -> Answer | None:
+        """The answer to a request for a token; None when it is none."""
+        return None
+
+    def answer(self, asked: Asked) -> Answer:
+        """The answer to any other request."""
+        raise NotImplementedError
+
+    def expire(self) -> None:
+        """Take the token back that is accepted now."""
+        self.token = f"{self.token} no more"
+
+    def forget_places(self) -> None:
+        """Forget every place in a listing that a reader was given."""
+        self.places.clear()
+
+    def place(self, rest: Any) -> str:
+        """A word for the rest of a listing."""
+        word = f"place{len(self.places)}-{len(self.requests)}"
+        self.places[word] = rest
+        return word
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
@@ -98,8 +171,48 @@ class _Handler(BaseHTTPRequestHandler):
             timestamp = time.time() + self.server.skew
         return super().date_time_string(timestamp)
 
+    def _serve(self, content: bytes) -> None:
+        """Answer as a named service does, after the fault of this request."""
+        service, parts = self.server.service, urlsplit(self.path)
+        assert service is not None
+        asked = Asked(
+            self.command,
+            parts.path,
+            dict(parse_qsl(parts.query)),
+            dict(self.headers),
+            content,
+            self.path,
+        )
+        login = service.log_in(asked)
+        if login is not None:
+            self._send(login.status, login.content, login.headers)
+            return
+        fault = service.faults.get(len(service.requests))
+        service.requests.append(asked)
+        if fault == "expired":
+            service.expire()
+        if fault == "dropped":
+            self.close_connection = True
+            self.connection.close()
+            return
+        if fault in ANSWERS:
+            self._send(int(fault[:3]), b"try again", self._pause(fault))
+            return
+        if fault == "slow":
+            time.sleep(service.slow_seconds)
+        if fault == "vanished":
+            service.forget_places()
+        answer = service.answer(asked)
+        if answer.status != 200:
+            self._send(answer.status, answer.content, answer.headers)
+            return
+        self._send_disturbed(answer.content, answer.headers, fault)
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.server.service is not None:
+            self._serve(body)
+            return
         if self.path == "/token":
             self._token(dict(parse_qsl(body.decode())))
         elif self.path == "/introspect":
@@ -108,6 +221,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._list(json.loads(body or b"{}"))
 
     def do_GET(self) -> None:
+        if self.server.service is not None:
+            self._serve(b"")
+            return
         parts = urlsplit(self.path)
         if parts.path == "/elsewhere":
             self._send(302, b"", {"Location": "http://127.0.0.2:9/items"})
@@ -282,6 +398,7 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     listing: Listing
+    service: Service | None = None
     kept: list[dict[str, Any]]
     skew = 0.0
     says_no_content = False
@@ -295,10 +412,15 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(listing: Listing) -> Iterator[_Server]:
+def serving(listing: Listing | Service) -> Iterator[_Server]:
     """A server of this listing on a free loopback port; `server.listing` may be replaced."""
     server = _Server(("127.0.0.1", 0), _Handler)
-    server.listing, server.kept = listing, []
+    if isinstance(listing, Service):
+        server.service = listing
+        listing.url = server.url
+    else:
+        server.listing = listing
+    server.kept = []
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

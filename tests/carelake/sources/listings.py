@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from carelake.landing import manifests
-from carelake.source_list import Source
+from carelake.source import Source
 from carelake.sources.batches import ExtractResult
 from carelake.sources.rest import extract as extract_rest
 from carelake.window import Window

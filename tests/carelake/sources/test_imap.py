@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from carelake.landing import manifests
-from carelake.source_list import Source
+from carelake.source import Source
 from carelake.sources.batches import ExtractResult
 from carelake.sources.counting import Counted
 from carelake.sources.imap import count

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from carelake.landing import manifests
-from carelake.source_list import Source
+from carelake.source import Source
 from carelake.sources.batches import ExtractResult
 from carelake.sources.mail_files import extract
 from carelake.window import Window

@@ -28,7 +28,7 @@ from pymongo.errors import (
 )
 
 from carelake.landing import manifests
-from carelake.source_list import Source
+from carelake.source import Source
 from carelake.sources.batches import ExtractResult
 from carelake.sources.counting import Counted
 from carelake.sources.mongodb import _sorted_out, count
@@ -183,7 +183,7 @@ def test_a_killed_extract_lands_nothing_and_the_next_one_everything_once(
 ) -> None:
     tickets.insert_many([ticket(n, more=LARGE) for n in range(1, 6_001)])
     code = (
-        "import sys; from pathlib import Path; from carelake.source_list import Source; "
+        "import sys; from pathlib import Path; from carelake.source import Source; "
         "from carelake.sources.mongodb import extract; folder = Path(sys.argv[2]); "
         "extract(Source.model_validate_json(sys.argv[1]), folder, folder)"
     )

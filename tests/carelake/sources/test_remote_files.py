@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from carelake.landing import manifests
-from carelake.source_list import Source
+from carelake.source import Source
 from carelake.sources.batches import ExtractResult
 from carelake.sources.remote import pattern
 from carelake.sources.remote_files import extract as extract_remote

@@ -13,7 +13,7 @@ from carelake.landing import manifests
 from carelake.sources.connections import find_connection
 from carelake.sources.extract import extract_source
 from carelake.sources.renewed_secrets import RenewedSecret, kept_in
-from tests.carelake.sources.faulty_api import Listing, serving
+from tests.carelake.sources.faulty_api import Answer, Asked, Listing, Service, serving
 from tests.carelake.sources.listings import a_source, extract, landed, newest, wanted
 
 
@@ -144,3 +144,19 @@ def test_what_was_renewed_is_whole_after_a_kill_before_it_was_kept(tmp_path: Pat
         (tmp_path / "shop.part").write_text('{"replaces"', encoding="utf-8")
         assert RenewedSecret("shop", "given").value == "second"
         assert RenewedSecret("shop", "another").value == "another"
+
+
+def test_a_refusal_is_told_in_the_words_of_the_service_and_without_our_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", "http://x:s3cret-t0ken@127.0.0.1")
+
+    class Echoing(Service):
+        def answer(self, asked: Asked) -> Answer:
+            said = f"Malformed access token {asked.headers['Authorization']}"
+            return Answer({"error": {"code": 190, "message": said}}, 400)
+
+    with serving(Echoing()) as server:
+        rest = {"auth": {"type": "bearer"}}
+        result = extract(a_source(server.url, connection="shop", rest=rest), tmp_path)
+    assert "answered 400 Bad Request (190: Malformed access token Bearer ***)" in result.message

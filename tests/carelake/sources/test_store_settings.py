@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from carelake.source_list import Source
+from carelake.source import Source
 
 COLUMNS = {"communication_id": "id", "body": "body"}
 

@@ -202,7 +202,7 @@ def test_a_parquet_time_with_a_zone_is_not_taken_for_one_of_the_source_s_zone(
     ("name", "content", "file_format"),
     [
         ("calls.json", b'{"data": [', "json"),
-        ("calls.csv.gz", gzip.compress(b"id,text\n" + b"1,x\n" * 9_000)[:-30], "csv"),
+        ("calls.csv.gz", gzip.compress(b"id,text\n" + b"1,x\n" * 9_000, mtime=0)[:-30], "csv"),
         ("calls.csv.zst", zstandard.compress(b"id,text\n" + b"1,x\n" * 9_000)[:-12], "csv"),
         ("calls.jsonl.zst", zstandard.compress(b'{"id": 1}\n' * 9_000)[:-12], "jsonl"),
         ("calls.parquet", b"PAR1 no parquet", "parquet"),
@@ -292,7 +292,7 @@ def test_replay_after_a_mended_mapping_brings_rows_back_exactly_once(
     put(tmp_path, "calls.csv", "id,number,at,text,way\n1,1,,a,Out\n2,1,,b;c,Out\n")
     (batch,) = bring(ctx)
     assert batch.n_rejects == 1
-    assert show(ctx, "calls", 5)[0].text == "2,1,,b;c,Out"
+    assert show(ctx, ["calls"], 5)[0].text == "2,1,,b;c,Out"
     mended = company(make_context, more='delimiter: ","')
     results = replay(mended)
     assert [(r.n_raw, r.n_rejects) for r in results] == [(2, 0)]

@@ -28,6 +28,11 @@ def test_readers_find_a_mart_by_any_name_and_its_comments_with_it(ctx: Context) 
             "select comment from duckdb_columns() where comment is not null"
         ).fetchall()
         assert ("It's the edition",) in comments
+        said = con.execute("select mart, definition from meta.metric_definitions").fetchall()
+        assert ("notes", "It's the edition") in said
+        settings = dict(con.execute("select key, value from meta.settings").fetchall())
+        assert settings["reply_within_minutes.chat"] == "3"
+        assert settings["business_hours.mon"] == "09:00-18:00"
     with read_only(ctx.home) as con:
         assert con.execute("select count(*) from marts.notes").fetchone() == (ROWS + 1,)
     parquet = ctx.home.published / "current" / "notes.parquet"

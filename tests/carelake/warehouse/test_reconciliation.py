@@ -11,7 +11,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from carelake.source_list import Source, SourceList
+from carelake.source import Source
+from carelake.source_list import SourceList
 from carelake.warehouse.reconciliation import Reconciled, reconcile
 from carelake.warehouse.schema import create_recorded_tables
 from tests.carelake.sources.faulty_api import Listing, serving

@@ -86,7 +86,7 @@ def test_a_killed_extract_lands_nothing_and_the_next_one_everything_once(
     shop.fill(1, 1500)
     source = a_source(shop.kind, database={"query": SLOW[shop.kind]})
     code = (
-        "import sys; from pathlib import Path; from carelake.source_list import Source; "
+        "import sys; from pathlib import Path; from carelake.source import Source; "
         "from carelake.sources.database import extract; folder = Path(sys.argv[2]); "
         "extract(Source.model_validate_json(sys.argv[1]), folder, folder)"
     )

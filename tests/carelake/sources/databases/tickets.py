@@ -14,7 +14,7 @@ import psycopg
 import pymysql
 
 from carelake.landing import manifests
-from carelake.source_list import Source
+from carelake.source import Source
 from carelake.sources.batches import ExtractResult
 from carelake.sources.database import extract as extract_database
 from carelake.window import Window
@@ -43,19 +43,19 @@ class Database:
     def kind(self) -> str:
         return "postgres" if self.is_postgres else "mysql"
 
-    def session(self) -> Any:
+    def session(self, user: str = "admin", password: str = PASSWORD) -> Any:
         port = self.server.port
         if self.is_postgres:
             return psycopg.connect(
                 host="127.0.0.1",
                 port=port,
-                user="admin",
-                password=PASSWORD,
+                user=user,
+                password=password,
                 dbname=self.name,
                 autocommit=True,
             )
         return pymysql.connect(
-            host="127.0.0.1", port=port, user="admin", password=PASSWORD, database=self.name,
+            host="127.0.0.1", port=port, user=user, password=password, database=self.name,
             charset="utf8mb4", autocommit=True, init_command="set time_zone = '+00:00'",
         )  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""What customers come for: the company's own list, `needs.yml`."""

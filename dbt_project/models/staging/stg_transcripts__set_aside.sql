@@ -1,0 +1,1 @@
+{{ set_aside('stg_transcripts__typed', 'transcript_id') }}
