@@ -42,8 +42,8 @@ status: $(READY) ## which services run
 test: $(READY) ## the fast tests, on all cores, a few minutes
 	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not campaign" tests
 
-test-all: test ## all tests: also servers, browser, kills, Airflow (an hour)
-	@$(PYTEST) -m "slow and not campaign" tests
+test-all: test ## all tests: also servers, browser, kills, Airflow (most of an hour)
+	@$(PYTEST) -n 2 --dist loadfile -m "slow and not campaign" tests
 
 fuzz: $(READY) ## 20,000 hostile files through extract and load (half an hour)
 	@HOSTILE_CASES=20000 $(PYTEST) tests/hostile -k fuzz
