@@ -19,13 +19,12 @@ records as (
     where identities.customer_key is not null
 ),
 
--- Every version of them. It is known from its change on, where the source tells of one, else from its extract.
+-- Every version of them.
 versions as (
     select
         records.customer_key,
         versions.source_name,
         versions.customer_id,
-        least(versions.updated_at, versions.extracted_at) as known_at,
         versions.customer_name,
         versions.age,
         versions.gender,
@@ -40,6 +39,7 @@ versions as (
         hash(
             {% for attribute in attributes %}{{ attribute }}, {% endfor %}do_not_contact, is_telling
         ) as said,
+        versions.created_at,
         versions.updated_at,
         versions.extracted_at,
         versions.file_name,
@@ -70,10 +70,23 @@ numbered as (
     semi join changing using (customer_key)
 ),
 
+-- A version is known from its change on, where the source tells of one. Where it does not, the first one has always
+-- been so, and a later one is known from its extract.
+dated as (
+    select
+        *,
+        case
+            when updated_at is not null then least(updated_at, extracted_at)
+            when row_number() over (partition by source_name, customer_id order by recency) > 1 then extracted_at
+            else coalesce(created_at, timestamptz '-infinity')
+        end as known_at,
+    from numbered
+),
+
 -- A version whose successor counts from an earlier moment, or the same, was in force at no time: it was corrected.
 in_force as (
     select *,
-    from numbered
+    from dated
     qualify
         coalesce(
             known_at < min(known_at) over (
@@ -180,7 +193,7 @@ final as (
         case
             when not placed.is_first then placed.valid_from
             when placed.valid_to is null then customers.first_seen_at
-            else least(customers.first_seen_at, placed.valid_from)
+            else least(customers.first_seen_at, nullif(placed.valid_from, timestamptz '-infinity'))
         end as valid_from,
         placed.valid_to,
         placed.valid_to is null as is_current,
