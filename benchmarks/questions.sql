@@ -32,7 +32,7 @@ order by n desc
 select
     coalesce(category, '(未分类)'), n, n_reopened, round(100.0 * n_reopened / n, 1), round(mean, 2)
 from (
-    select category, count(*) as n, count_if(is_reopened) as n_reopened, avg(satisfaction) as mean
+    select category, count(*) as n, count(*) filter (where is_reopened) as n_reopened, avg(satisfaction) as mean
     from fct_conversations
     group by category
 )
@@ -49,7 +49,7 @@ from (
     select *, 1.96 * sqrt(share * (1 - share) / surveyed + 0.9604 / surveyed ** 2) as reach
     from (
         select
-            channel, count(*) as n, count(satisfaction) as surveyed, count_if(satisfaction >= 0.75) / surveyed as share
+            channel, count(*) as n, count(satisfaction) as surveyed, count(*) filter (where satisfaction >= 0.75) / surveyed as share
         from fct_conversations
         group by channel
     )
@@ -250,8 +250,8 @@ order by touches
 select coalesce(max(name), '(未知)') as name_zh, sum(n) as n, sum(by_keyword), round(100.0 * sum(resolved) / nullif(sum(judged), 0), 1), sum(provisional)
 from (
     select
-        need, min(need_name_zh) as name, count(*) as n, count_if(evidence = 'keyword') as by_keyword,
-        count_if(is_resolved) as resolved, count(is_resolved) as judged, count_if(is_provisional) as provisional
+        need, min(need_name_zh) as name, count(*) as n, count(*) filter (where evidence = 'keyword') as by_keyword,
+        count(*) filter (where is_resolved) as resolved, count(is_resolved) as judged, count(*) filter (where is_provisional) as provisional
     from conversation_needs
     where is_inbound
     group by need
@@ -260,7 +260,7 @@ group by coalesce(name, '(未知)')
 order by n desc, name_zh
 
 -- 22: one pass without a step before it
-select need_name, count(*) as n, round(100.0 * count_if(not is_resolved) / count(*), 1) as share
+select need_name, count(*) as n, round(100.0 * count(*) filter (where not is_resolved) / count(*), 1) as share
 from conversation_needs
 where is_inbound and closed_at is not null and not is_provisional and is_resolved is not null
 group by need_name
@@ -312,7 +312,7 @@ select strftime(month, '%Y-%m') as name, n, judged, again
 from (
     select
         date_trunc('month', value.first_order_day) as month, count(*) as n, count(retention.is_repeat_90d) as judged,
-        count_if(retention.is_repeat_90d) as again
+        count(*) filter (where retention.is_repeat_90d) as again
     from (select customer_key, first_order_day from customer_value) as value
     join (select customer_key, is_repeat_90d from customer_retention) as retention using (customer_key)
     group by 1
