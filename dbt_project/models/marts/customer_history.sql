@@ -37,7 +37,11 @@ versions as (
         -- merged into another, or deleted until it came back, a record says nothing of its customer
         versions.merged_into is null and versions.is_deleted is not true as is_telling,
         hash(
-            {% for attribute in attributes %}{{ attribute }}, {% endfor %}do_not_contact, is_telling
+            {% for attribute in attributes -%}
+                {{ attribute }},
+            {% endfor -%}
+            do_not_contact,
+            is_telling
         ) as said,
         versions.created_at,
         versions.updated_at,
