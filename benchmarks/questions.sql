@@ -106,18 +106,12 @@ from (
 join (select month, max(n_orders) as orders from agg_need_contacts where breakdown = 'all' group by 1) using (month)
 order by month
 
--- 10: summed up by agent before the join
-select team, sum(n) as conversations, sum(surveyed) as answers, round(sum(total) / sum(surveyed), 2) as mean
-from (
-    select agent_key, count(*) as n, count(satisfaction) as surveyed, sum(satisfaction) as total
-    from fct_conversations
-    where agent_key is not null
-    group by agent_key
-)
-join dim_agents using (agent_key)
-where team is not null
+-- 10: teams filtered before the join; summing up by agent first was slower
+select team, count(*) as conversations, count(satisfaction), round(avg(satisfaction), 2) as mean
+from (select agent_key, satisfaction from fct_conversations)
+join (select agent_key, team from dim_agents where team is not null) using (agent_key)
 group by team
-having sum(surveyed) >= 30
+having count(satisfaction) >= 30
 order by mean desc
 
 -- 11: customers and channels first, then customers: nothing distinct to keep
