@@ -114,20 +114,15 @@ group by team
 having count(satisfaction) >= 30
 order by mean desc
 
--- 11: customers and channels first, then customers: nothing distinct to keep
-select channels, count(*) as customers, round(avg(conversations), 1)
+-- 11: as the page has it, rounded outside
+select n_channels, n, round(mean, 1)
 from (
-    select customer_key, count(*) as channels, sum(n) as conversations
-    from (
-        select customer_key, channel, count(*) as n
-        from fct_conversations
-        where customer_key is not null
-        group by all
-    )
-    group by customer_key
+    select n_channels, count(*) as n, avg(n_conversations) as mean
+    from dim_customers
+    where n_conversations > 0
+    group by n_channels
 )
-group by channels
-order by channels
+order by n_channels
 
 -- 12: surveyed conversations first, fifths as whole numbers
 select least(fifth, 4) / 5 as chance_from, count(*), round(avg(p_satisfied), 2), round(avg(satisfied), 2)
@@ -229,15 +224,26 @@ join dim_agents using (agent_key)
 order by share desc, agent_name
 limit 6
 
--- 20: both sides filtered before the join
-select touches, count(*), count(satisfaction), round(avg(satisfaction), 2), round(median(minutes) / 60, 1)
-from (
+-- 20: only what has a survey is joined
+with waits as (
     select conversation_key, least(n_touches, 4) as touches, full_resolution_minutes as minutes
     from fct_conversation_metrics
     where n_touches > 0 and status = 'closed'
+),
+counted as (
+    select touches, count(*) as n, round(median(minutes) / 60, 1) as hours from waits group by touches
+),
+surveyed as (
+    select touches, count(*) as n, round(avg(satisfaction), 2) as mean
+    from waits
+    join (
+        select conversation_key, satisfaction from fct_conversations where satisfaction is not null and status = 'closed'
+    ) using (conversation_key)
+    group by touches
 )
-join (select conversation_key, satisfaction from fct_conversations where status = 'closed') using (conversation_key)
-group by touches
+select touches, counted.n, coalesce(surveyed.n, 0), surveyed.mean, counted.hours
+from counted
+left join surveyed using (touches)
 order by touches
 
 -- 21: grouped by the code, named afterwards
