@@ -7,6 +7,7 @@ Examples:
     python -m benchmarks --large 2000000        smaller, for a look
     python -m benchmarks --only emails --mails DIR      besides, with real mails: .eml files
     python -m benchmarks --only airflow         what Airflow adds to its steps, a few minutes
+    python -m benchmarks --only questions       what analysts ask, a quarter of an hour
     python -m benchmarks --only arrival --minutes 30 --every 5
     python -m benchmarks --only arrival --minutes 60 --every 1      the soak
 """
@@ -19,13 +20,32 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import airflow_runs, arrival, building, emails, loading, stores, watching
+from benchmarks import (
+    airflow_runs,
+    arrival,
+    building,
+    emails,
+    loading,
+    questions,
+    stores,
+    watching,
+)
 from benchmarks.measure import Result
 from benchmarks.page import with_figures
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-PARTS = ("loading", "emails", "building", "memory", "stores", "airflow", "arrival", "soak")
+PARTS = (
+    "loading",
+    "emails",
+    "building",
+    "questions",
+    "memory",
+    "stores",
+    "airflow",
+    "arrival",
+    "soak",
+)
 LIVE = ("stores", "airflow", "arrival")
 """Parts that start servers, or take as long as they are told; only when they are named."""
 SOAK_MINUTES = 30
@@ -64,6 +84,8 @@ def main() -> int:
                 _keep(part, emails.measure(scratch, 10_000, given.tries, given.mails))
             elif part == "building":
                 _keep(part, building.measure(scratch, given.small, given.large))
+            elif part == "questions":
+                _keep(part, questions.measure(given.scratch or scratch, given.large))
             elif part == "memory":
                 _keep(part, building.memory(scratch, given.memory))
             elif part == "stores":

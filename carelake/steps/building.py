@@ -165,6 +165,7 @@ def score(ctx: Context, progress: Progress) -> StepResult:
                 "value_scores": values,
             },
         )
+        recorded.record_segment_changes(con)
         recorded.record_decisions(con, ctx.home.decisions)  # one that was cut may have left them
         recorded.note_champions(con)
     result = StepResult("score", rows=scored.n_conversations + scored.n_customers)

@@ -87,6 +87,10 @@ def _sentiment(con: DuckDBPyConnection) -> None:
     con.execute("alter table raw.communications add column if not exists sentiment varchar")
 
 
+def _segment_changes(con: DuckDBPyConnection) -> None:
+    """11: who changed segment, and as of when, has a table, which is only new."""
+
+
 MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     _expired_rows,
     _readings,
@@ -98,6 +102,7 @@ MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     _who_is_who,
     _merged_customers,
     _sentiment,
+    _segment_changes,
 )
 """The first brings a home from number 0 to number 1, and so on."""
 CURRENT = len(MIGRATIONS)

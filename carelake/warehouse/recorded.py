@@ -45,6 +45,38 @@ def record_scores(con: duckdb.DuckDBPyConnection, files: dict[str, Path]) -> int
     return written
 
 
+def record_segment_changes(con: duckdb.DuckDBPyConnection) -> None:
+    """Note whom the scores of now put elsewhere than those before, as of the moment they speak of.
+
+    Scored again as of the same moment, what was noted of it is replaced.
+    """
+    con.execute("begin")
+    con.execute(
+        "delete from ml.segment_changes where scored_as_of = (from intermediate.int_as_of select as_of)"
+    )
+    con.execute("""
+        insert into ml.segment_changes by name
+        with
+            settings as (select as_of from intermediate.int_as_of where as_of is not null),
+            known as (
+                select customer_key, arg_max(coalesce(segment_name, ''), scored_as_of) as segment_name
+                from ml.segment_changes, settings
+                where scored_as_of < settings.as_of
+                group by customer_key
+            )
+        select
+            coalesce(scores.customer_key, known.customer_key) as customer_key,
+            settings.as_of as scored_as_of,
+            scores.segment_id,
+            scores.segment_name,
+            scores.model_digest,
+        from settings, ml.segment_scores as scores
+        full join known using (customer_key)
+        where coalesce(scores.segment_name, '') <> coalesce(known.segment_name, '')
+    """)
+    con.execute("commit")
+
+
 def _digests(con: duckdb.DuckDBPyConnection, relation: str) -> list[tuple[Any, ...]]:
     return con.execute(
         f"select model_digest, features_digest, model_version, count(*) from {relation} group by all order by all"

@@ -103,6 +103,11 @@ create table if not exists ml.segment_scores (
     customer_key varchar, segment_id integer, segment_name varchar, distance decimal(18, 6),
     model_name varchar, model_version integer, model_digest varchar, features_digest varchar
 );
+-- a row where a scoring put a customer elsewhere than the one before; no name: it was not scored
+create table if not exists ml.segment_changes (
+    customer_key varchar, scored_as_of timestamptz, segment_id integer, segment_name varchar,
+    model_digest varchar
+);
 create table if not exists ml.value_scores (
     customer_key varchar, p_alive decimal(9, 6), expected_orders_90d decimal(18, 6),
     expected_value_90d decimal(18, 2), expected_orders_365d decimal(18, 6),

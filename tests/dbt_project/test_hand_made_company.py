@@ -301,3 +301,13 @@ def test_days_of_service_add_up_to_the_conversations(rows: Ask) -> None:
     ) == rows(
         "select count(*) from marts.fct_conversations where status = 'open' and opened_at is not null"
     )
+
+
+def test_a_customer_who_moved_lived_elsewhere_until_the_extract_that_tells_so(rows: Ask) -> None:
+    wei = person(rows, "crm", "c2")
+    assert rows(f"""
+        select
+            strftime(valid_from, '%m-%d'), strftime(valid_to, '%m-%d'), city, do_not_contact,
+            owner_agent_key is not null,
+        from marts.customer_history where customer_key = '{wei}' order by valid_from
+    """) == [("05-01", "06-02", "北京", False, False), ("06-02", None, "上海", True, True)]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pytest
+
+from tests.dbt_project.conftest import PROJECT
 
 Manifest = dict[str, Any]
 
@@ -46,6 +49,23 @@ def test_every_mart_has_a_grain_a_contract_and_a_unique_key(models: list[Manifes
         assert mart["description"].startswith("Grain: one row per "), mart["name"]
         assert mart["contract"]["enforced"], mart["name"]
         assert mart["tests"] & {"unique", "unique_together"}, mart["name"]
+
+
+def test_exposures_name_the_marts_that_their_files_read(dbt: Any, models: list[Manifest]) -> None:
+    manifest = json.loads((dbt.target / "manifest.json").read_text(encoding="utf-8"))
+    exposures = manifest["exposures"].values()
+    assert len(exposures) >= 5
+    for exposure in exposures:
+        texts = [
+            (PROJECT.parent / name).read_text(encoding="utf-8")
+            for name in exposure["meta"]["reads"]
+        ]
+        read = {
+            f"model.carelake.{mart}"
+            for mart in re.findall(r"\b(?:from|join)\s+(?:marts\.)?(\w+)", "\n".join(texts))
+        }
+        marts = {m["unique_id"] for m in models if m["schema"] == "marts"}
+        assert set(exposure["depends_on"]["nodes"]) == read & marts, exposure["name"]
 
 
 def test_clock_times_in_marts_are_marked_volatile(models: list[Manifest]) -> None:

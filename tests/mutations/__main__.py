@@ -1,12 +1,14 @@
 """`python -m tests.mutations`: break one model at a time, and see that a test fails each time.
 
-Each fault is put into a copy of the tree, where the fast tests of the dbt project run. The table goes
-to docs/reliability.md.
+Each fault is put into a copy of the tree. There the unit tests of the models run, on tables that sound
+models have made of the hand-made company, and where none of them fails the fast tests of the dbt project.
+The table goes to docs/reliability.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -15,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.dbt_project.conftest import Dbt, company, write_warehouse
 from tests.mutations.faults import FAULTS, Fault
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -29,11 +32,13 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="the table, into docs/reliability.md")
     given = parser.parse_args()
     seen = []
-    for number, fault in enumerate(FAULTS, start=1):
-        with tempfile.TemporaryDirectory(prefix="carelake-mutation-") as folder:
-            test = first_failure(Path(folder), fault)
-        seen.append(test)
-        print(f"{number}/{len(FAULTS)} {fault.words}: {test or 'NOT SEEN'}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="carelake-sound-") as sound:
+        build(Path(sound))
+        for number, fault in enumerate(FAULTS, start=1):
+            with tempfile.TemporaryDirectory(prefix="carelake-mutation-") as folder:
+                test = first_failure(Path(folder), fault, Path(sound))
+            seen.append(test)
+            print(f"{number}/{len(FAULTS)} {fault.words}: {test or 'NOT SEEN'}", flush=True)
     if given.write:
         before, _, rest = PAGE.read_text(encoding="utf-8").partition(FIRST)
         _, _, after = rest.partition(LAST)
@@ -42,7 +47,14 @@ def main() -> int:
     return 0 if all(seen) else 1
 
 
-def first_failure(folder: Path, fault: Fault) -> str | None:
+def build(folder: Path) -> None:
+    """Make the hand-made company's tables by the models as they are."""
+    runner = Dbt(folder)
+    write_warehouse(runner.warehouse, company())
+    runner("build", "--exclude-resource-type", "unit_test")
+
+
+def first_failure(folder: Path, fault: Fault, sound: Path) -> str | None:
     """The first test that fails once a copy of the tree has the fault; None when none does.
 
     Raises:
@@ -56,21 +68,39 @@ def first_failure(folder: Path, fault: Fault) -> str | None:
     for name in ("pyproject.toml", "sources.yml", "carelake.yml"):
         shutil.copyfile(PROJECT / name, folder / name)
     put_in(folder / "dbt_project" / fault.file, fault)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider",
-         "-m", "not slow and not campaign", "tests/dbt_project"],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False,
+    shutil.copytree(sound, folder / "built")
+    return failed_unit_test(folder) or failed_test(folder)
+
+
+def failed_unit_test(folder: Path) -> str | None:
+    """The first unit test of the models that fails in a copy of the tree, on the tables in its folder `built`."""
+    done = _python(folder, "-m", "tests.mutations.units", str(folder / "built"))
+    if done.returncode:
+        raise RuntimeError((done.stdout + done.stderr)[-2000:])
+    failed = json.loads(done.stdout.splitlines()[-1])
+    return f"unit test {failed[0]}" if failed else None
+
+
+def failed_test(folder: Path) -> str | None:
+    """The first fast test of the dbt project that fails in a copy of the tree."""
+    done = _python(
+        folder, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider",
+        "-m", "not slow and not campaign", "tests/dbt_project",
     )  # fmt: skip
     if done.returncode == 0:
         return None
     said = done.stdout + done.stderr
-    unit = re.search(r"unit_test (\w+)|(\w+)::(\w+): ", said)
     test = re.search(r"(?:FAILED|ERROR) tests/dbt_project/[\w/]+\.py::(\w+)", said)
-    if unit:
-        return f"unit test {unit[1] or unit[3]}"
     if not test:
         raise RuntimeError(said[-2000:])
     return test[1]
+
+
+def _python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
 
 def put_in(path: Path, fault: Fault) -> None:

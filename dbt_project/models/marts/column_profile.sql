@@ -5,7 +5,8 @@
     ref('fct_survey_responses'), ref('fct_orders'), ref('conversation_needs'), ref('agg_service_daily'),
     ref('agg_backlog_daily'), ref('agg_channel_daily'), ref('agg_need_contacts'), ref('customer_satisfaction_index'),
     ref('customer_satisfaction_index_weekly'), ref('customer_value'), ref('customer_retention'),
-    ref('customer_segments'), ref('satisfaction_predictions'), ref('comment_predictions'),
+    ref('customer_segments'), ref('customer_history'), ref('segment_history'), ref('satisfaction_predictions'),
+    ref('comment_predictions'),
 ] %}
 
 with

@@ -1,7 +1,7 @@
 with
 
 settings as (
-    select as_of from {{ ref('int_as_of') }}
+    select as_of, reporting_timezone from {{ ref('int_as_of') }}
 ),
 
 orders as (
@@ -32,6 +32,7 @@ final as (
         settings.as_of,
         orders.first_order_at,
         orders.last_order_at,
+        (orders.first_order_at at time zone settings.reporting_timezone)::date as first_order_day,
         features.n_orders,
         features.n_order_days,
         features.order_value,

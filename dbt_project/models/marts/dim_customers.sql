@@ -33,6 +33,7 @@ final as (
         segments.segment_name,
         customers.n_contact_points::integer as n_contact_points,
         features.n_conversations,
+        features.n_channels::integer as n_channels,
         features.n_orders,
         features.order_value,
     from {{ ref('int_customers') }} as customers
