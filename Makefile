@@ -76,8 +76,8 @@ soak: $(READY) ## an hour of arriving files on a 1-minute schedule: does anythin
 docs: $(READY) ## remake the generated parts of docs/
 	@$(BIN)/python docs/make_reference.py
 
-lock: ## pin the requirements anew
-	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes \
+lock: ## pin the requirements anew; the extra `deep` stays out, its PyTorch is gigabytes for all
+	@$(BIN)/uv pip compile pyproject.toml --extra replica --extra server --extra tableau --extra dev --universal --generate-hashes \
 		--no-emit-index-url --python-version 3.11 --quiet --output-file requirements.lock
 
 clean: ## remove what was built: the environment and caches, never a home
