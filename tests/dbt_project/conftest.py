@@ -183,7 +183,7 @@ class Dbt:
         failed = [
             f"{result.node.name}: {result.message}"
             for result in outcome.result
-            if str(result.status) not in ("success", "pass")
+            if str(result.status) not in ("success", "pass", "no-op")
         ]
         assert outcome.success and not failed, "\n".join(failed)
         return results
