@@ -42,8 +42,8 @@ status: $(READY) ## which services run
 test: $(READY) ## the fast tests, on all cores, a few minutes
 	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not campaign" tests
 
-test-all: test ## all tests: also servers, browser, kills, Airflow (an hour)
-	@$(PYTEST) -m "slow and not campaign" tests
+test-all: test ## all tests: also servers, browser, kills, Airflow (most of an hour)
+	@$(PYTEST) -n 2 --dist loadfile -m "slow and not campaign" tests
 
 fuzz: $(READY) ## 20,000 hostile files through extract and load (half an hour)
 	@HOSTILE_CASES=20000 $(PYTEST) tests/hostile -k fuzz
@@ -76,8 +76,8 @@ soak: $(READY) ## an hour of arriving files on a 1-minute schedule: does anythin
 docs: $(READY) ## remake the generated parts of docs/
 	@$(BIN)/python docs/make_reference.py
 
-lock: ## pin the requirements anew
-	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes \
+lock: ## pin the requirements anew; the extra `deep` stays out, its PyTorch is gigabytes for all
+	@$(BIN)/uv pip compile pyproject.toml --extra replica --extra server --extra tableau --extra dev --universal --generate-hashes \
 		--no-emit-index-url --python-version 3.11 --quiet --output-file requirements.lock
 
 clean: ## remove what was built: the environment and caches, never a home

@@ -28,6 +28,7 @@ from sklearn.preprocessing import (
 
 from ml.features import TEXT, InputSpec, conform
 from ml.linear import Linear
+from ml.moods import Moods
 from ml.texts import characters, words
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -203,15 +204,15 @@ def folds(labels: Array, seed: int, count: int = FOLDS) -> list[tuple[Array, Arr
 
 
 def linear_inputs(spec: InputSpec) -> ColumnTransformer:
-    """Sparse inputs of a linear model: TF-IDF, one-hot, scaled numbers and their quantile bins.
+    """Sparse inputs of a linear model: TF-IDF, moods, one-hot, scaled numbers and their quantile bins.
 
     The bins let a straight line bend: a first reply after a minute and after a day differ by more
     than their logarithms.
     """
     steps: list[tuple[str, Any, list[str]]] = []
     if spec.has_text:
-        both = FeatureUnion([("word", words()), ("characters", characters())])
-        steps.append(("text", Pipeline([*_raw_text(), ("terms", both)]), [TEXT]))
+        parts = FeatureUnion([("word", words()), ("characters", characters()), ("mood", Moods())])
+        steps.append(("text", Pipeline([*_raw_text(), ("terms", parts)]), [TEXT]))
     if spec.categories:
         encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=10)
         steps.append(("category", encoder, list(spec.categories)))
@@ -225,11 +226,12 @@ def linear_inputs(spec: InputSpec) -> ColumnTransformer:
 
 
 def tree_inputs(spec: InputSpec, seed: int, classes: int = 2) -> ColumnTransformer:
-    """Dense inputs of boosted trees: what text and categories say out of fold, numbers as they are."""
+    """Dense inputs of boosted trees: what text and categories say out of fold, moods, numbers as they are."""
     steps: list[tuple[str, Any, list[str]]] = []
     if spec.has_text:
         text = Pipeline([*_raw_text(), ("chances", TextChances(seed))])
         steps.append(("text", text, [TEXT]))
+        steps.append(("mood", Pipeline([*_raw_text(), ("moods", Moods())]), [TEXT]))
     if spec.categories:
         encoder = TargetEncoder(
             target_type="binary" if classes == 2 else "multiclass",

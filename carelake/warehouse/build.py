@@ -77,6 +77,9 @@ def build(
             arguments += [f"package:{company.PACKAGE},resource_type:seed"]
         # unit tests prove the SQL, not the data: the test suite runs them
         arguments += ["--exclude-resource-type", "unit_test"]
+        if layer == "features":
+            # megabytes that the marts' invocation writes again, and nobody reads before
+            arguments.append("--no-write-json")
         if full_refresh or ours != recipe:
             arguments.append("--full-refresh")
         elif layer == "features" and theirs == project.digest:

@@ -2,16 +2,25 @@
    called `ends` (as_of, window_start) and one called `settings` (value_floor, cv_basis). What is known now is
    taken for what was true then: a late record changes the weeks it belongs to. #}
 {% macro index_parts() -%}
+answered as (
+    select
+        conversations.customer_key,
+        conversations.outcome_state,
+        conversations.occurred_at,
+        surveys.satisfaction,
+    from {{ ref('int_conversations') }} as conversations
+    left join {{ ref('int_conversation_surveys') }} as surveys using (conversation_key)
+    where conversations.occurred_at > (select min(window_start) from ends)
+),
+
 conversations as (
     select
         ends.as_of,
-        conversations.customer_key,
-        conversations.outcome_state,
-        surveys.satisfaction,
-    from {{ ref('int_conversations') }} as conversations
-    inner join ends
-        on conversations.occurred_at > ends.window_start and conversations.occurred_at <= ends.as_of
-    left join {{ ref('int_conversation_surveys') }} as surveys using (conversation_key)
+        answered.customer_key,
+        answered.outcome_state,
+        answered.satisfaction,
+    from answered
+    inner join ends on answered.occurred_at > ends.window_start and answered.occurred_at <= ends.as_of
 ),
 
 -- A state with few surveys is pulled towards the mean of all, by a fixed number of conversations.

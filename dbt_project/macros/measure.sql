@@ -17,7 +17,7 @@
 
 {# Division of exact sums; the quotient is rounded once, so it is the same in every run. #}
 {% macro share(part, whole, type='decimal(9, 6)') -%}
-    ({{ part }} / nullif({{ whole }}, 0))::{{ type }}
+    (({{ part }}) / nullif({{ whole }}, 0))::{{ type }}
 {%- endmacro %}
 
 {# Whole days from the reporting day of a moment to a day. The model needs `settings.reporting_timezone`. #}

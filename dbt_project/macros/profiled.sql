@@ -57,3 +57,12 @@
         {%- else %}null{% endif %}::json
     }
 {%- endmacro %}
+
+{# Every how many rows one is looked at, so that about `n_rows` of a relation are. A number, not a subquery: by a number
+   DuckDB chooses the rows before it reads their other columns. #}
+{% macro one_in(relation, n_rows) -%}
+    {%- if execute and flags.WHICH in ('build', 'run') -%}
+        {{ return([run_query('select count(*) // ' ~ n_rows ~ ' from ' ~ relation).columns[0][0], 1] | max) }}
+    {%- endif -%}
+    {{ return(1) }}
+{%- endmacro %}

@@ -169,9 +169,10 @@ class Dbt:
         from dbt.cli.main import dbtRunner
 
         place = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+        quiet = ["--quiet", "--log-level", "none", "--log-level-file", "info"]
         try:
             with patch.dict(os.environ, self.environment):
-                outcome = dbtRunner().invoke(["--quiet", *arguments, *place])
+                outcome = dbtRunner().invoke([*quiet, *arguments, *place])
         finally:
             # dbt keeps its connection for the life of the process; the queries need the file
             DuckDBConnectionManager.close_all_connections()
@@ -194,15 +195,25 @@ class Dbt:
             rows = con.execute(sql).fetchall()
         return [row[0] for row in rows] if rows and len(rows[0]) == 1 else rows
 
-    def fingerprint(self) -> dict[str, tuple[int, int]]:
-        """Per mart, row count and sum of row hashes."""
-        marts = self.query(
-            "select table_name from information_schema.tables where table_schema = 'marts'"
+    def remembering(self) -> list[str]:
+        """The files of the models that keep what they made, from dbt's own manifest."""
+        manifest = json.loads((self.target / "manifest.json").read_text(encoding="utf-8"))
+        return [
+            node["original_file_path"]
+            for node in manifest["nodes"].values()
+            if node["config"].get("materialized") == "incremental"
+        ]
+
+    def fingerprint(self, *schemas: str) -> dict[str, tuple[int, int]]:
+        """Per table of these schemas (the marts), row count and sum of row hashes."""
+        wanted = ", ".join(f"'{schema}'" for schema in schemas or ("marts",))
+        tables = self.query(
+            "select table_schema || '.' || table_name as name from information_schema.tables "
+            f"where table_schema in ({wanted}) order by name"
         )
-        return {
-            mart: self.query(f"select count(*), sum(hash(m)::hugeint) from marts.{mart} m")[0]
-            for mart in sorted(marts)
-        }
+        sums = [f"select '{t}', count(*), sum(hash(t)::hugeint) from {t} as t" for t in tables]
+        rows = self.query(" union all ".join(sums))
+        return {name: (count, total) for name, count, total in rows}
 
 
 @pytest.fixture(scope="session")

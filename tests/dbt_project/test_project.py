@@ -100,7 +100,7 @@ def test_the_pepper_stays_out_of_what_dbt_writes(dbt: Any) -> None:
 def test_the_order_of_loading_changes_no_mart(rebuilt_fingerprints: tuple[Any, Any]) -> None:
     first, second = rebuilt_fingerprints
     assert first == second
-    assert first["fct_communications"][0] > 0
+    assert first["marts.fct_communications"][0] > 0
 
 
 @pytest.mark.slow

@@ -62,7 +62,7 @@ def test_reasons_name_what_was_planted(trained: Trained, features: Path) -> None
     reasons = scores["reasons"].map(json.loads)
     assert reasons.map(len).between(1, 3).all()
     tops = reasons.map(lambda each: each[0]["input"]).value_counts()
-    assert set(tops.index[:2]) == {"first_reply_minutes", "attribute: Tenure Bucket"}
+    assert set(tops.index[:3]) == {"first_reply_minutes", "attribute: Tenure Bucket", "text"}
     assert "text" in tops.index
     slow = reasons[talks["first_reply_minutes"] > 300].explode().dropna()
     waits = [each for each in slow if each["input"] == "first_reply_minutes"]

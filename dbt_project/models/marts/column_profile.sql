@@ -29,7 +29,7 @@ with
 {{ name }}_looked_at as (
     select *
     from {{ mart }}
-    where hash({{ columns[0].name if columns else 1 }}) % greatest((select count(*) from {{ mart }}) // 20000, 1) = 0
+    where hash({{ columns[0].name if columns else 1 }}) % {{ one_in(mart, 20000) }} = 0
 ),
 
 {{ name }}_sampled as (

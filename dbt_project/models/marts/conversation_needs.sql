@@ -5,14 +5,8 @@ settings as (
 ),
 
 needs as (
-    select conversation_key, unnest(needs, recursive := true) from {{ ref('int_conversation_needs') }}
-),
-
-placed as (
     select
-        needs.conversation_key,
-        needs.need,
-        needs.evidence,
+        conversations.conversation_key,
         conversations.customer_key,
         conversations.order_id,
         conversations.channel,
@@ -21,12 +15,27 @@ placed as (
         conversations.is_reopened,
         conversations.opened_at,
         conversations.closed_at,
-        lead(conversations.opened_at) over (
-            partition by conversations.customer_key, needs.need, conversations.is_inbound
-            order by conversations.opened_at, needs.conversation_key
+        unnest(told.needs, recursive := true),
+    from {{ ref('int_conversation_needs') }} as told
+    inner join {{ ref('int_conversations') }} as conversations using (conversation_key)
+),
+
+-- Few columns go through the window: it sorts all that it is given.
+openings as (
+    select
+        conversation_key,
+        need,
+        lead(opened_at) over (
+            partition by customer_key, need, is_inbound order by opened_at, conversation_key
         ) as next_opened_at,
     from needs
-    inner join {{ ref('int_conversations') }} as conversations using (conversation_key)
+    where customer_key is not null
+),
+
+placed as (
+    select needs.*, openings.next_opened_at,
+    from needs
+    left join openings using (conversation_key, need)
 ),
 
 judged as (

@@ -12,19 +12,29 @@ promises as (
     from {{ source('ops', 'settings') }}
 ),
 
--- A customer who begins anew about the same within seven days was not helped.
-followed as (
+-- A customer who begins anew about the same within seven days was not helped. Few columns go through the window:
+-- it sorts all that it is given.
+openings as (
     select
-        *,
+        conversation_key,
         lead(opened_at) over (
             partition by customer_key, category, is_inbound order by opened_at, conversation_key
         ) as next_opened_at,
+    from {{ ref('int_conversation_metrics') }}
+    where customer_key is not null
+),
+
+followed as (
+    select
+        metrics.*,
+        openings.next_opened_at,
         -- where a source does not say when it was answered, a call seems answered as it comes in
         case
-            when channel = 'phone' and n_calls_answered > 0 and first_reply_minutes > 0
-                then (first_reply_minutes * 60)::decimal(18, 3)
+            when metrics.channel = 'phone' and metrics.n_calls_answered > 0 and metrics.first_reply_minutes > 0
+                then (metrics.first_reply_minutes * 60)::decimal(18, 3)
         end as answer_seconds,
-    from {{ ref('int_conversation_metrics') }}
+    from {{ ref('int_conversation_metrics') }} as metrics
+    left join openings using (conversation_key)
 ),
 
 final as (

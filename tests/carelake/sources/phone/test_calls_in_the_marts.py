@@ -22,10 +22,10 @@ from tests.dbt_project.conftest import Dbt
 PAGE = Path(__file__).parents[4] / "docs" / "sources-phone.md"
 
 
-def example(number: int) -> str:
-    """A YAML block of the documentation, complete as it stands there."""
+def example(words: str) -> str:
+    """The YAML block of the documentation that holds these words, complete as it stands there."""
     blocks = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.S | re.M)
-    return blocks[number]
+    return next(block for block in blocks if words in block)
 
 
 def build(ctx: Context, tmp_path: Path) -> None:
@@ -49,9 +49,9 @@ def ask(ctx: Context, query: str) -> list[Any]:
 
 
 def test_the_other_blocks_of_the_page_are_taken(make_context: Callable[..., Context]) -> None:
-    ctx = make_context(f"sources:\n{example(1)}")
+    ctx = make_context(f"sources:\n{example('freeswitch_cdr')}")
     assert ctx.sources.sources[0].calls.extensions == r"[1-8]\d{3}"
-    longer = f"sources:\n{example(1)}".replace("    calls:\n", example(2))
+    longer = f"sources:\n{example('freeswitch_cdr')}".replace("    calls:\n", example("layout:"))
     assert len(make_context(longer).sources.sources[0].calls.layout) == 17
 
 
@@ -74,7 +74,8 @@ def test_calls_come_to_the_service_metrics_worked_out_by_hand(
     first = [leg for leg in LEGS if leg.sequence != 25]
     (tmp_path / "cdr" / "a.csv").write_text(as_csv(ASTERISK_CUSTOM[:20], first), encoding="utf-8")
     ctx = make_context(
-        f"sources:\n{example(0)}{example(3)}", settings="reporting_timezone: Asia/Shanghai"
+        f"sources:\n{example('asterisk_cdr')}{example('call_transcripts')}",
+        settings="reporting_timezone: Asia/Shanghai",
     )
     (tmp_path / "transcripts").mkdir()
     turns = [("SPEAKER_00", "How can I help?"), ("SPEAKER_01", "Call me back at 13800138000")]
