@@ -51,7 +51,7 @@ fuzz: $(READY) ## 20,000 hostile files through extract and load (half an hour)
 increments: $(READY) ## 200 histories, each built by increments and at once (two hours; INCREMENTS_JOURNAL=FILE goes on)
 	@$(PYTEST) -m campaign tests/dbt_project
 
-mutations: $(READY) ## a dozen broken models, each seen by a test (half an hour)
+mutations: $(READY) ## broken models, each seen by a test (some minutes)
 	@$(BIN)/python -m tests.mutations --write
 
 lint: $(READY) ## ruff, mypy, sqlfluff, import-linter

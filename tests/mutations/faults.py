@@ -96,4 +96,10 @@ FAULTS = (
         "",
         "a case number that another customer names joins the two",
     ),
+    Fault(
+        "models/marts/customer_history.sql",
+        "then least(updated_at, extracted_at)",
+        "then extracted_at",
+        "a record that comes late counts from the day it came",
+    ),
 )
