@@ -30,10 +30,10 @@ HOLD = "HOLD"
 ACCOUNTS = frozenset({"source_runs", "rejected_rows"})
 PRIVATE = {"contact_vault": "int_contact_vault", "communication_texts": "int_communication_texts"}
 META = {
-    "publication": "One row: which version this is, when it was published, the moment its figures are of, and why newer ones are held.",
+    "publication": "One row: which version, published when, of which moment, and why newer ones are held.",
     "metric_definitions": "Grain: one row per mart and column, with what it means.",
-    "settings": "Grain: one row per setting: what was promised, opening hours per day of the week, holidays.",
-    "uncounted_columns": "Columns that differ between equal runs, as moments of runs do; comparing versions leaves them out.",
+    "settings": "Grain: one row per setting: what was promised, opening hours, holidays.",
+    "uncounted_columns": "Columns that differ between equal runs; comparing versions leaves them out.",
 }
 """What the tables beside the marts say of themselves."""
 PROMOTED = {
