@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from typing import Annotated
 
 import typer
@@ -30,7 +31,9 @@ def status(
 
 
 def sql(
-    query: Annotated[str, typer.Argument(help="A query on the published marts.")],
+    query: Annotated[
+        str, typer.Argument(help="A query on the published marts; - reads it from standard input.")
+    ],
     output: Annotated[Format, typer.Option("--format", help="table, csv or json")] = Format.table,
 ) -> None:
     """Query the published marts.
@@ -40,12 +43,14 @@ def sql(
         carelake sql "from agg_channel_daily limit 5"
 
         carelake sql "select count(*) as n from dim_customers" --format json
+
+        carelake sql - --format csv < question.sql
     """
     from carelake.reports.tables import print_query
     from carelake.warehouse.published import read_only
 
     with read_only(open_context().home) as con:
-        print_query(con, query, output.value)
+        print_query(con, sys.stdin.read() if query == "-" else query, output.value)
 
 
 def fingerprint() -> None:

@@ -6,6 +6,7 @@ import csv
 import sys
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from itertools import pairwise, takewhile
 from typing import Any
 
 import duckdb
@@ -41,18 +42,20 @@ def print_rows(
 
 
 def print_query(con: duckdb.DuckDBPyConnection, query: str, output: str) -> None:
-    """Run a query and print its rows as 'table', 'csv' or 'json'.
+    """Run one query and print its rows as 'table', 'csv' or 'json'.
 
     Raises:
-        ConfigError: the query is wrong.
+        ConfigError: the query is wrong, or there are several.
     """
     try:
-        result = con.execute(query)
+        statements = con.extract_statements(query)
+        if len(statements) != 1:
+            raise ConfigError(f"sql: one query at a time, these are {len(statements)}")
+        result = con.execute(statements[0])
         names = [column[0] for column in result.description or []]
         rows = result.fetchall()
     except duckdb.Error as error:
-        lines = str(error).splitlines()
-        raise ConfigError(f"sql: {lines[0]}") from error
+        raise ConfigError(f"sql: {_told(error)}") from error
     if output == "table":
         print_rows(names, rows)
     elif output == "csv":
@@ -63,6 +66,21 @@ def print_query(con: duckdb.DuckDBPyConnection, query: str, output: str) -> None
     else:
         records = [dict(zip(names, row, strict=True)) for row in rows]
         print(safe_json(records))
+
+
+def _told(error: duckdb.Error) -> str:
+    """What DuckDB says of a query in one line: the fault, names that were perhaps meant, and the place.
+
+    It draws the place as `LINE 1: ...` with a caret below; here stands what the caret points to.
+    """
+    lines = str(error).splitlines()
+    said = " ".join(line.strip() for line in takewhile(str.strip, lines))
+    for line, below in pairwise(lines):
+        at = below.find("^")
+        # the caret counts columns of a terminal, where Chinese letters take two
+        if line.startswith("LINE ") and below.strip() == "^" and line.isascii():
+            return f"{said} ({line.split(':')[0].lower()}, at: {line[at : at + 30]})"
+    return said
 
 
 def _text(value: Any) -> str:

@@ -29,6 +29,13 @@ from carelake.warehouse.published import marts_fingerprint, open_marts
 HOLD = "HOLD"
 ACCOUNTS = frozenset({"source_runs", "rejected_rows"})
 PRIVATE = {"contact_vault": "int_contact_vault", "communication_texts": "int_communication_texts"}
+META = {
+    "publication": "One row: which version, published when, of which moment, and why newer ones are held.",
+    "metric_definitions": "Grain: one row per mart and column, with what it means.",
+    "settings": "Grain: one row per setting: what was promised, opening hours, holidays.",
+    "uncounted_columns": "Columns that differ between equal runs; comparing versions leaves them out.",
+}
+"""What the tables beside the marts say of themselves."""
 PROMOTED = {
     "communications": "fct_communications",
     "conversations": "fct_conversations",
@@ -306,6 +313,8 @@ def _write_meta(
             "from ops.business_hours group by day_of_week union all "
             "select 'holiday', day::varchar from ops.holidays order by key, value"
         )
+        for table, comment in META.items():
+            con.execute(f"comment on table out.meta.{table} is '{quote(comment)}'")
     finally:
         con.execute("detach out")
     (draft / "publication.json").write_text(json.dumps(said, indent=1), encoding="utf-8")

@@ -135,6 +135,13 @@ def test_sql_cannot_write_and_a_wrong_query_is_one_line(sample_run: SampleRun) -
     assert "read-only" in done.stderr
     done = carelake("sql", "select * from nothing_here", env=env, exit_code=2)
     assert len(done.stderr.strip().splitlines()) == 1
+    done = carelake("sql", "select key,\n chanel from fct_conversations", env=env, exit_code=2)
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert (
+        '"channel"' in done.stderr and "(line 2, at: chanel from fct_conversations)" in done.stderr
+    )
+    done = carelake("sql", "select 1; select 2", env=env, exit_code=2)
+    assert "one query at a time, these are 2" in done.stderr
 
 
 def test_status_tells_what_is_published_and_how_each_source_fared(sample_run: SampleRun) -> None:
