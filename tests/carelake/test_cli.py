@@ -135,7 +135,7 @@ def test_sql_cannot_write_and_a_wrong_query_is_one_line(sample_run: SampleRun) -
     assert "read-only" in done.stderr
     done = carelake("sql", "select * from nothing_here", env=env, exit_code=2)
     assert len(done.stderr.strip().splitlines()) == 1
-    done = carelake("sql", "select key,\n chanel from fct_conversations", env=env, exit_code=2)
+    done = carelake("sql", "select status,\n chanel from fct_conversations", env=env, exit_code=2)
     assert len(done.stderr.strip().splitlines()) == 1
     assert (
         '"channel"' in done.stderr and "(line 2, at: chanel from fct_conversations)" in done.stderr

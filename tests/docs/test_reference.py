@@ -29,7 +29,7 @@ PAGES = [
     PROJECT / "custom" / "README.md",
     *sorted((PROJECT / "docs").glob("*.md")),
 ]
-OPERATORS = {"&&", "||", ";", "|", ">", ">>"}
+OPERATORS = {"&&", "||", ";", "|", ">", ">>", "<"}
 
 
 def commands(page: Path) -> list[list[str]]:
@@ -49,7 +49,7 @@ def commands(page: Path) -> list[list[str]]:
             if words:
                 found.append(words)
             # what follows > is a file
-            words = ["(file)"] if token in (">", ">>") else []
+            words = ["(file)"] if token in (">", ">>", "<") else []
     return [words for words in found if words[0] != "(file)"]
 
 
