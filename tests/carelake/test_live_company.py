@@ -293,7 +293,8 @@ def test_a_second_reading_brings_nothing_new(runs: Runs) -> None:
 
 
 PAST = {"customer_history", "column_profile"}
-"""What a reading in between has seen of a record, a later one cannot know: the past of two homes may differ."""
+"""What a reading in between has seen of a record, a later one cannot know: the past of two homes may differ, either way
+(a version that only said the same again is no change to who knows the one before)."""
 PRESENT = """
     select * exclude (valid_from) from customer_history where is_current order by customer_key
 """
@@ -308,4 +309,3 @@ def test_two_parts_are_the_whole(runs: Runs) -> None:
     assert expected["fct_conversations"]["rows"] > 200
     for query in (PRESENT, PROFILE):
         assert rows(query, runs.parts_env) == rows(query, runs.live_env) != []
-    assert found["customer_history"]["rows"] >= expected["customer_history"]["rows"]
