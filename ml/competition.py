@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -17,6 +17,7 @@ import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 
+from ml.deep import STRENGTHS, deep_inputs, embeddings_join
 from ml.estimators import (
     Blend,
     Calibrated,
@@ -57,7 +58,9 @@ class Rank(IntEnum):
     NETWORK = 3
     BLEND = 4
     TREES = 5
-    OWN = 6
+    DEEP = 6
+    """The dearest of ours: a text takes milliseconds, and a package of gigabytes."""
+    OWN = 7
     """Nobody here knows how simple a company's own is: it has to beat all others beyond noise."""
 
 
@@ -69,12 +72,14 @@ class Search:
     weighted: tuple[float, ...] = WEIGHTED
     has_network: bool = True
     leaves: tuple[int, ...] = LEAVES
+    deep: tuple[float, ...] = STRENGTHS
+    """Strengths of linear models on sentence embeddings, where the extra `deep` is installed."""
 
     def for_rows(self, is_full: bool) -> Search:
         """The search itself, or what of it fits the time budget when rows are many."""
         if is_full:
             return self
-        return Search(self.plain[1:2], self.weighted[1:2], False, self.leaves[:1])
+        return Search(self.plain[1:2], self.weighted[1:2], False, self.leaves[:1], ())
 
 
 FULL = Search()
@@ -112,7 +117,7 @@ class Learned:
     labels: Array
     """Of the rows candidates were compared on."""
     faults: tuple[str, ...] = ()
-    """Own candidates that could not compete, and why."""
+    """Candidates that could not compete, and why."""
 
 
 @dataclass(frozen=True)
@@ -174,12 +179,15 @@ def learn(
     shaped = conform(rows.inputs, columns)
     is_full = len(shaped) <= FULL_SEARCH_PER_BUDGET_SECOND * budget
     parts, how = validation(rows, seed, is_full)
+    search = search.for_rows(is_full)
+    faults = list(own.faults)
+    if search.deep:
+        joins, why = embeddings_join(shaped, budget)
+        search = search if joins else replace(search, deep=())
+        faults += why
     with warnings.catch_warnings():
         hush()
-        candidates, checked = _compete(
-            spec, shaped, rows.labels, parts, seed, search.for_rows(is_full)
-        )
-        faults = list(own.faults)
+        candidates, checked = _compete(spec, shaped, rows.labels, parts, seed, search)
         for each in own.classes:
             tried, fault = attempt(each, shaped, rows.labels, parts)
             if tried is None:
@@ -250,13 +258,17 @@ def _compete(
         (f"trees leaves={n}", Rank.TREES, {"leaves": n, "rounds": ROUNDS}, trees(seed, n, ROUNDS))
         for n in search.leaves
     ]
+    read: list[tuple[str, Rank, dict[str, Any], Any]] = [
+        (f"embeddings C={c}", Rank.DEEP, {"deep": c}, Linear(c)) for c in search.deep
+    ]
     found: dict[str, list[Array]] = {}
     spent: dict[str, float] = {}
     classes = len(np.unique(labels))
     for learned, checked in parts:
         fit, check = shaped.iloc[learned], shaped.iloc[checked]
         # The inputs of a family are made once: only the last step differs between its members.
-        families = ((linear_inputs(spec), models), (tree_inputs(spec, seed, classes), grown))
+        families = [(linear_inputs(spec), models), (tree_inputs(spec, seed, classes), grown)]
+        families += [(deep_inputs(spec), read)] if read else []
         for prepare, members in families:
             if not members:
                 continue
@@ -270,10 +282,11 @@ def _compete(
     truth = labels[np.concatenate([checked for _, checked in parts])]
     tried = [
         _candidate(name, rank, params, np.vstack(found[name]), truth, spent[name])
-        for name, rank, params, _ in [*models, *grown]
+        for name, rank, params, _ in [*models, *grown, *read]
     ]
-    # a network alone gives no reasons: it competes beside a linear model only
-    return [one for one in tried if one.name != NETWORK] + _blends(tried, truth), truth
+    # networks and embeddings alone give no reasons: they compete beside a linear model only
+    alone = [one for one in tried if one.name != NETWORK and one.rank != Rank.DEEP]
+    return alone + _blends(tried, truth), truth
 
 
 def _blends(candidates: list[Candidate], truth: Array) -> list[Candidate]:
@@ -303,6 +316,10 @@ def _blends(candidates: list[Candidate], truth: Array) -> list[Candidate]:
         flat = _least((flat, made[-1]))
     if tall:
         made.append(mixed("blend", Rank.BLEND, flat, _least(tall), "share_trees"))
+        flat = _least((flat, made[-1]))
+    read = [one for one in candidates if one.rank == Rank.DEEP]
+    if read:
+        made.append(mixed("with embeddings", Rank.DEEP, flat, _least(read), "share_deep"))
     return made
 
 
@@ -343,14 +360,27 @@ def _fit(
         made = next(each.make() for each in own.classes if each.name == chosen.params["class"])
         params = _best(candidates, Rank.PLAIN).params
         return Blend(flat(), made.fit(shaped, labels), 1.0)
-    last = trees(seed, params["leaves"], params["rounds"])
-    dense = tree_inputs(spec, seed, len(np.unique(labels)))
-    tall = Pipeline([("inputs", dense), ("model", last)]).fit(shaped, labels)
+
+    def tall() -> Pipeline:
+        last = trees(seed, params["leaves"], params["rounds"])
+        dense = tree_inputs(spec, seed, len(np.unique(labels)))
+        return Pipeline([("inputs", dense), ("model", last)]).fit(shaped, labels)
+
+    if chosen.rank == Rank.DEEP:
+        last = Linear(params["deep"])
+        read = Pipeline([("inputs", deep_inputs(spec)), ("model", last)]).fit(shaped, labels)
+        share = params["share_deep"]
+        if "share_trees" not in params:
+            return Blend(flat(), read, share)
+        # the linear model outside, where reasons are read; the shares are those of the competition
+        rest = share + (1 - share) * params["share_trees"]
+        return Blend(flat(), Blend(tall(), read, share / rest), rest)
     if chosen.rank == Rank.TREES:
         # Trees give no reasons: the best linear model beside them tells those, and has no say.
+        grown = tall()
         params = _best(candidates, Rank.PLAIN).params
-        return Blend(flat(), tall, 1.0)
-    return Blend(flat(), tall, params["share_trees"])
+        return Blend(flat(), grown, 1.0)
+    return Blend(flat(), tall(), params["share_trees"])
 
 
 def _best(candidates: list[Candidate], rank: int) -> Candidate:

@@ -212,7 +212,7 @@ def linear_inputs(spec: InputSpec) -> ColumnTransformer:
     steps: list[tuple[str, Any, list[str]]] = []
     if spec.has_text:
         parts = FeatureUnion([("word", words()), ("characters", characters()), ("mood", Moods())])
-        steps.append(("text", Pipeline([*_raw_text(), ("terms", parts)]), [TEXT]))
+        steps.append(("text", Pipeline([*raw_text(), ("terms", parts)]), [TEXT]))
     if spec.categories:
         encoder = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=10)
         steps.append(("category", encoder, list(spec.categories)))
@@ -220,7 +220,7 @@ def linear_inputs(spec: InputSpec) -> ColumnTransformer:
         bins = KBinsDiscretizer(
             BINS, quantile_method="averaged_inverted_cdf", subsample=200_000, random_state=0
         )
-        steps.append(("number", _scaled(), list(spec.numbers)))
+        steps.append(("number", scaled(), list(spec.numbers)))
         steps.append(("bin", Pipeline([("impute", _median()), ("bin", bins)]), list(spec.numbers)))
     return ColumnTransformer(steps, sparse_threshold=1.0)
 
@@ -229,9 +229,9 @@ def tree_inputs(spec: InputSpec, seed: int, classes: int = 2) -> ColumnTransform
     """Dense inputs of boosted trees: what text and categories say out of fold, moods, numbers as they are."""
     steps: list[tuple[str, Any, list[str]]] = []
     if spec.has_text:
-        text = Pipeline([*_raw_text(), ("chances", TextChances(seed))])
+        text = Pipeline([*raw_text(), ("chances", TextChances(seed))])
         steps.append(("text", text, [TEXT]))
-        steps.append(("mood", Pipeline([*_raw_text(), ("moods", Moods())]), [TEXT]))
+        steps.append(("mood", Pipeline([*raw_text(), ("moods", Moods())]), [TEXT]))
     if spec.categories:
         encoder = TargetEncoder(
             target_type="binary" if classes == 2 else "multiclass",
@@ -262,7 +262,7 @@ def _logs(chances: Array) -> Array:
     return logs
 
 
-def _raw_text() -> list[tuple[str, Any]]:
+def raw_text() -> list[tuple[str, Any]]:
     """Missing text becomes an empty one, and one column becomes the list a vectoriser takes."""
     return [
         ("fill", SimpleImputer(strategy="constant", fill_value="")),
@@ -274,7 +274,8 @@ def _median(indicator: bool = False) -> SimpleImputer:
     return SimpleImputer(strategy="median", add_indicator=indicator, keep_empty_features=True)
 
 
-def _scaled() -> Pipeline:
+def scaled() -> Pipeline:
+    """Numbers, missing ones filled and told apart, on a logarithm's scale."""
     # arcsinh is a logarithm that takes zero and negatives: waits and amounts are heavy-tailed.
     return Pipeline(
         [

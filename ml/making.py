@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 
 from carelake.settings import Settings
-from ml import competition, satisfaction, segmentation
+from ml import competition, deep, satisfaction, segmentation
 from ml import features as data
 from ml.own import OwnCandidates
-from ml.registry import Registry
+from ml.registry import Registry, code_version
 from ml.results import FROM_COMMENT, SATISFIED, SENTIMENT, SENTIMENTS
 from ml.runs import signature
 from ml.satisfaction import Labelled, TooFewLabels, Trained
 from ml.segmentation import Segments
 from ml.split import time_order
-from ml.tasks import TASKS
+from ml.tasks import TASKS, Task
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -91,6 +91,16 @@ def _texts(folder: Path, most: int) -> LabelledRows:
         better="message",
     )
     return LabelledRows(rows, notes, digest)
+
+
+def extra_of(name: str) -> str:
+    """Packages of the extra `deep` that may compete for a model, with versions; empty without it."""
+    return deep.installed() if name in TASKS and TASKS[name].search.deep else ""
+
+
+def code_of(task: Task, own: OwnCandidates) -> str:
+    """Which code a model is made by: ours, the company's, and the extra's where it may compete."""
+    return code_version(own.digest + extra_of(task.name))
 
 
 def train(name: str, rows: LabelledRows, settings: Settings, own: OwnCandidates) -> Trained:

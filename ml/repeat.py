@@ -21,7 +21,7 @@ from ml.evaluation import mean_gain
 from ml.gate import Question, Rival
 from ml.kept import kept_features
 from ml.own import OwnCandidates
-from ml.registry import Registry, code_version, config_digest, libraries
+from ml.registry import EXTRA_TAG, Registry, code_version, config_digest, libraries
 from ml.results import MODELS, SEGMENTS
 from ml.runs import log_satisfaction, log_segments
 from ml.tasks import TASKS
@@ -50,7 +50,9 @@ def repeat_run(
     """See `ml.repeat_run`."""
     registry = Registry(home)
     name, tags = _origin(registry, run_id)
-    folder = _checked(home, run_id, tags, "" if name == SEGMENTS else own.digest)
+    _check_extra(run_id, tags, making.extra_of(name))
+    code = code_version() if name == SEGMENTS else making.code_of(TASKS[name], own)
+    folder = _checked(home, run_id, tags, code)
     settings = _settings(tags)
     report(f"{name}: repeating run {run_id} on features {folder.name}")
     with threadpool_limits(limits=1):
@@ -77,13 +79,25 @@ def _origin(registry: Registry, run_id: str) -> tuple[str, dict[str, str]]:
     return name, dict(run.data.tags)
 
 
-def _checked(home: Home, run_id: str, tags: dict[str, str], own_digest: str) -> Path:
+def _check_extra(run_id: str, tags: dict[str, str], here: str) -> None:
+    there = tags.get(EXTRA_TAG, "")
+    if there != here:
+        raise RunFailed(
+            f"run {run_id}: was trained {_beside(there)} the extra `deep`, here it is {here or 'not there'}; "
+            "install what it was trained with (docs/ml-engineer.md), or take the extra out by `make setup`"
+        )
+
+
+def _beside(extra: str) -> str:
+    return f"with {extra} of" if extra else "without"
+
+
+def _checked(home: Home, run_id: str, tags: dict[str, str], code: str) -> Path:
     """The run's feature files, if code and libraries are those it was made with."""
     if "config" not in tags:
         raise RunFailed(
             f"run {run_id}: an earlier Carelake made it, and did not keep what a repetition needs"
         )
-    code = code_version(own_digest)
     if tags["code_version"] != code:
         raise RunFailed(
             f"run {run_id}: was trained by other code ({tags['code_version']}, this is {code}); check out "

@@ -49,7 +49,7 @@ TASKS = {
             "macro_f1",
             "texts with a known sentiment",
             # millions of texts are scored by it: no networks, and trees have nothing but the text
-            Search(plain=(0.3, 1.0, 3.0), weighted=(0.3, 1.0), has_network=False, leaves=()),
+            Search((0.3, 1.0, 3.0), (0.3, 1.0), has_network=False, leaves=(), deep=()),
         ),
     )
 }

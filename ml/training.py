@@ -17,6 +17,7 @@ from carelake.errors import RunFailed
 from carelake.settings import Home, Settings
 from ml import card, making, satisfaction, segmentation
 from ml import features as data
+from ml.deep import Absent
 from ml.evaluation import Gain, mean_gain
 from ml.gate import Question, Rival, judge
 from ml.kept import keep_features
@@ -99,7 +100,8 @@ def _train_classes(job: _Job, task: Task) -> tuple[Decision, bool]:
     home, settings, folder, registry = job.home, job.settings, job.folder, job.registry
     name = task.name
     rows = making.labelled_rows(name, settings, folder)
-    question, earlier = job.question(name, task.metric, rows.digest, code_version(job.own.digest))
+    code = making.code_of(task, job.own)
+    question, earlier = job.question(name, task.metric, rows.digest, code)
     if earlier is not None and not job.force:
         job.report(f"{name}: decided before ({earlier.decision}: {earlier.reason})")
         return earlier, False
@@ -122,7 +124,7 @@ def _train_classes(job: _Job, task: Task) -> tuple[Decision, bool]:
         f"{name} {question.data_digest[:8]}",
         {
             **question.tags,
-            **origin(settings),
+            **origin(settings, making.extra_of(name)),
             "split": trained.split.kind,
             "decision": verdict,
             **label_tags(trained),
@@ -326,7 +328,11 @@ def _classes_rival(
     if champion is None:
         return rival
     shaped = data.conform(trained.test_inputs, champion.columns)
-    chances = spread_out(champion.model.predict_proba(shaped), champion.classes, trained.classes)
+    try:
+        told = champion.model.predict_proba(shaped)
+    except Absent as lacking:
+        return Rival(note=f"the champion was not compared: {lacking}")
+    chances = spread_out(told, champion.classes, trained.classes)
     weights = spread_out(np.array([champion.model.weights]), champion.classes, trained.classes)[0]
     gain = trained.gain_over(Told(chances, weights), seed)
     return Rival(trained.metrics[trained.task.metric] - gain.difference, gain, "")
