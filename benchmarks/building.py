@@ -48,16 +48,25 @@ def measure(scratch: Path, small: int, large: int) -> list[Result]:
 
 
 def _increment(scratch: Path, records: int, full: dict[str, Any]) -> list[Result]:
+    """A hundredth more: what comes after all others, then as much again from anywhere in the year."""
     folder, root = scratch / f"company-{records}", scratch / f"home-{records}"
-    write_bulk(folder, rows=records // 100, after=records)
+    more = records // 100
+    write_bulk(folder, rows=more, after=records)
     grown = side("ours", root, folder)
+    write_bulk(folder, rows=more, after=records + more, late=True)
+    late = side("ours", root, folder)
     shutil.rmtree(folder)
+    size = f"{records / 1e6:g} M records"
     return [
         against(
-            f"an increment of 1 % on {records / 1e6:g} M records, files to marts",
+            f"a day's increment of 1 % on {size}, files to marts",
             grown["to_marts"], full["to_marts"], "the full build", INCREMENT_LIMIT,
         ),
         alone("publish that increment", grown["steps"]["publish"], "seconds"),
+        against(
+            f"1 % of late records from anywhere in the year on {size}, files to marts",
+            late["to_marts"], full["to_marts"], "the full build",
+        ),
     ]  # fmt: skip
 
 

@@ -17,6 +17,8 @@ from carelake.sample.delivery import make_room
 
 CHUNK = 1_000_000
 """Rows a file, at most."""
+YEAR = 360 * 86_400
+"""Seconds over which the first rows are spread."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ _MESSAGE = f"""
         strftime(
             timestamp '2024-01-01'
             + to_seconds(
-                (hash(i // 4, $seed, 'when') % (360 * 86400)
+                ($from + hash(i // 4, $seed, 'when') % $seconds
                 + (i % 4) * (30 + hash(i // 4, $seed, 'pace') % 400))::bigint
             ),
             '%Y-%m-%d %H:%M:%S'
@@ -117,7 +119,7 @@ _TABLES = (
             select
                 i,
                 timestamp '2024-01-01'
-                + to_seconds((hash(i, $seed, 'when') % (355 * 86400))::bigint) as opened_at
+                + to_seconds(($from + hash(i, $seed, 'when') % ($seconds // 360 * 355))::bigint) as opened_at
             from range($first, $last) as numbers (i)
         ) as opened
         """,
@@ -130,7 +132,7 @@ _TABLES = (
             100000 + (hash(i, $seed, 'who') % $customers) as customer_id,
             strftime(
                 timestamp '2024-01-01'
-                + to_seconds((hash(i, $seed, 'when') % (360 * 86400))::bigint),
+                + to_seconds(($from + hash(i, $seed, 'when') % $seconds)::bigint),
                 '%Y-%m-%d %H:%M:%S'
             ) as placed_at,
             ((1900 + hash(i, $seed, 'amount') % 400000) / 100)::decimal(12, 2) as amount,
@@ -144,12 +146,12 @@ _TABLES = (
         """
         select
             'S' || i as answer_no,
-            'M' || i as conversation_id,
+            'M' || ($asked + i - $surveyed) as conversation_id,
             1 + (hash(i, $seed, 'score') % 5) as score,
             ['', '', '满意', 'too slow'][(hash(i, $seed, 'remark') % 4)::int + 1] as remark,
             strftime(
                 timestamp '2024-01-02'
-                + to_seconds((hash(i, $seed, 'when') % (360 * 86400))::bigint),
+                + to_seconds(($from + hash(i, $seed, 'when') % $seconds)::bigint),
                 '%Y-%m-%d %H:%M:%S'
             ) as answered_at
         from range($first, $last) as numbers (i)
@@ -222,6 +224,7 @@ def write_bulk(
     rows: int,
     seed: int = 7,
     after: int = 0,
+    late: bool = False,
     progress: Callable[[str, float], None] | None = None,
 ) -> BulkSummary:
     """Write plain CSV and JSON lines to `target/bulk/`, and a `sources.yml` for them.
@@ -233,8 +236,9 @@ def write_bulk(
         target: folder to write to.
         rows: records in all files together, at least 100.
         seed: which rows.
-        after: rows that an earlier call wrote; these come after them, in files of their own, and
-            speak of the same customers.
+        after: rows that an earlier call wrote; these come after them, in files of their own, speak of
+            the same customers, and happened in the days after them, as many a day as before.
+        late: rows that come after others happened among them, anywhere in their year.
         progress: called with a label and the share done, 0 to 1.
 
     Raises:
@@ -248,7 +252,16 @@ def write_bulk(
         make_room(target, "bulk/messages-0001.csv", ("bulk",))
         folder.mkdir()
     starts, counts = _counts(after), _counts(rows)
-    customers = starts["bulk_customers"] or counts["bulk_customers"]
+    # surveys ask about the conversations they are written with, or about those of long ago
+    is_next = after > 0 and not late
+    numbers = {
+        "seed": seed,
+        "customers": starts["bulk_customers"] or counts["bulk_customers"],
+        "from": YEAR if is_next else 0,
+        "seconds": max(YEAR * rows // after, 1) if is_next else YEAR,
+        "asked": starts["bulk_messages"] // 4 if is_next else starts["bulk_surveys"],
+        "surveyed": starts["bulk_surveys"],
+    }
     written = n_bytes = 0
     with duckdb.connect() as connection:
         connection.execute("set enable_progress_bar = false")
@@ -260,7 +273,7 @@ def write_bulk(
                 last = min(end, first + CHUNK)
                 path = folder / table.file.format(number)
                 tell(path.name, written / rows)
-                _copy(connection, table, path, first, last, seed, customers)
+                _copy(connection, table, path, {**numbers, "first": first, "last": last})
                 written += last - first
                 n_bytes += path.stat().st_size
     (target / "sources.yml").write_text(_SOURCES, encoding="utf-8", newline="\n")
@@ -278,14 +291,11 @@ def _counts(rows: int) -> dict[str, int]:
 
 
 def _copy(
-    connection: duckdb.DuckDBPyConnection, table: _Table, path: Path, first: int, last: int,
-    seed: int, customers: int,
-) -> None:  # fmt: skip
+    connection: duckdb.DuckDBPyConnection, table: _Table, path: Path, numbers: dict[str, int]
+) -> None:
     # COPY takes no parameters, so the numbers are written into the query
     query = table.query
-    for name, value in {
-        "seed": seed, "customers": customers, "first": first, "last": last
-    }.items():  # fmt: skip
-        query = query.replace(f"${name}", str(int(value)))
+    for name, value in numbers.items():
+        query = query.replace(f"${name}", str(value))
     place = str(path).replace("'", "''")
     connection.execute(f"copy ({query}) to '{place}' ({table.options})")

@@ -29,7 +29,7 @@ from carelake.warehouse.schema import DERIVED
 
 LAYERS = {
     "features": ["path:models/staging", "path:models/intermediate", "path:models/features"],
-    "marts": ["path:models/marts"],
+    "marts": ["path:models/mart_parts", "path:models/marts"],
 }
 """What dbt selects; the scores come in between."""
 FEATURES = {

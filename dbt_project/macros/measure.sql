@@ -39,3 +39,13 @@
 {% macro summed(column) -%}
     sum({{ column }})::decimal(18, 3) as {{ column }}
 {%- endmacro %}
+
+{# First day of the reporting month of a moment. Zones are asked only near the turn of a month: none is a day ahead. The
+   model needs `settings.reporting_timezone`. #}
+{% macro reporting_month(moment) -%}
+    case
+        when extract('day' from make_timestamp(epoch_us({{ moment }}))) between 3 and 26
+            then date_trunc('month', make_timestamp(epoch_us({{ moment }})))::date
+        else date_trunc('month', {{ moment }} at time zone settings.reporting_timezone)::date
+    end
+{%- endmacro %}

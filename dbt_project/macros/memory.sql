@@ -3,11 +3,11 @@
    Versions are compared as sets, so that a build that was killed half-way, a late row, a correction or
    a deletion needs no care of its own, and a full refresh gives the same rows.
 
-   The caller has a CTE `versioned` (key, row_version) of all keys there are now. #}
-{% macro changed(key) -%}
+   The caller has a CTE `versioned` (key, row_version) of all keys there are now. `has_several`: a key has many rows. #}
+{% macro changed(key, has_several=false) -%}
 known as (
     {%- if is_incremental() %}
-    select {{ key }}, row_version from {{ this }}
+    select {{ 'distinct ' if has_several }}{{ key }}, row_version from {{ this }}
     {%- else %}
     select {{ key }}, row_version from versioned where false
     {%- endif %}
@@ -32,3 +32,14 @@ changed as (
 {% macro forget_gone() %}
     {%- if is_incremental() -%} delete from {{ this }} where row_version is null {%- endif -%}
 {% endmacro %}
+
+{# What hangs on all of a customer is remembered by customer: only rows, with a `customer_hash`, of those that
+   changed. #}
+{% macro of_changed_customers() -%}
+    {%- if is_incremental() -%} semi join changed using (customer_hash) {%- endif -%}
+{%- endmacro %}
+
+{# The same for what is remembered by month. The model needs `settings.reporting_timezone`. #}
+{% macro of_changed_months(moment) -%}
+    {%- if is_incremental() -%} semi join changed on {{ reporting_month(moment) }} = changed.month {%- endif -%}
+{%- endmacro %}

@@ -58,6 +58,19 @@
     }
 {%- endmacro %}
 
+{# Whether a row is one of every so many. Keys are hexadecimal and random, so the small ones are as good as any: by a bound
+   DuckDB chooses rows before it reads their other columns, which by a hash it does not. #}
+{% macro is_looked_at(columns, every) -%}
+    {%- set keys = [] -%}
+    {%- for column in columns -%}
+        {%- if column.name.endswith('_key') and column.constraints -%}{%- do keys.append(column.name) -%}{%- endif -%}
+    {%- endfor -%}
+    {%- if every <= 1 or not columns -%} true
+    {%- elif keys -%} {{ keys[0] }} < '{{ '%08x' % (4294967296 // every) }}'
+    {%- else -%} hash({{ columns[0].name }}) % {{ every }} = 0
+    {%- endif -%}
+{%- endmacro %}
+
 {# Every how many rows one is looked at, so that about `n_rows` of a relation are. A number, not a subquery: by a number
    DuckDB chooses the rows before it reads their other columns. #}
 {% macro one_in(relation, n_rows) -%}

@@ -24,8 +24,10 @@ BELOW_THE_MARTS = (
     "path:models/staging",
     "path:models/intermediate",
     "path:models/features",
+    "path:models/mart_parts",
+    "dim_agents",
 )
-"""All models that remember; a mart is made whole from these."""
+"""All models that remember, and what they are made of; a mart is made whole from these."""
 HOW_NUMBERS_ARE_READ = "intermediate.int_phone_numbers"
 """Keeps what it once worked out, also of numbers that are gone; nothing is counted from it."""
 PARTS = 20

@@ -28,7 +28,7 @@ unambiguous as (
 ),
 
 mentions as (
-    select agent from {{ ref('int_messages') }}
+    select distinct agent from {{ ref('int_messages') }}
     union all
     select agent from {{ ref('stg_conversations') }}
     union all

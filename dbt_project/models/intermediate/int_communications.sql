@@ -34,6 +34,8 @@ placed as not materialized (
             as thread_evidence,
         identities.customer_key,
         identities.contact_point_key,
+        identities.customer_hash,
+        identities.row_version as identity_version,
         agents.agent_key,
     from messages
     left join cases on messages.conversation_id = cases.conversation_id
@@ -49,8 +51,8 @@ numbered as not materialized (
         *,
         hash(entity, source_name, message_id) as message_hash,
         hash(
-            row_hash, entity, source_name, message_id, conversation_source, effective_conversation_id, customer_key,
-            contact_point_key, agent_key, channel, direction, is_auto_reply, thread_evidence
+            row_hash, conversation_source, effective_conversation_id, identity_version, agent_key, channel, direction,
+            is_auto_reply, thread_evidence
         ) as row_version,
     from placed
 ),
@@ -103,6 +105,7 @@ described as (
         numbered.attributes,
         numbered.message_hash,
         hash(numbered.conversation_source, numbered.effective_conversation_id) as conversation_hash,
+        numbered.customer_hash,
         numbered.row_version,
     from numbered
     {% if is_incremental() %}semi join changed using (message_hash){% endif %}

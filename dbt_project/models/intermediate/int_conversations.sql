@@ -56,6 +56,7 @@ cases as (
         written_cases.* exclude (channel),
         coalesce(written_cases.channel, sources.channel) as channel,
         identities.customer_key,
+        identities.row_version as identity_version,
         agents.agent_key,
     from written_cases
     left join sources on written_cases.source_name = sources.source_name
@@ -71,7 +72,7 @@ united as not materialized (
     select
         conversation_key,
         coalesce(messages.conversation_hash, hash(cases.source_name, cases.conversation_id)) as conversation_hash,
-        cases.row_hash as case_version,
+        hash(cases.row_hash, cases.identity_version, cases.agent_key, cases.channel) as case_version,
         messages.row_version as messages_version,
         coalesce(cases.source_name, messages.source_name) as source_name,
         coalesce(cases.conversation_id, messages.conversation_id) as conversation_id,
@@ -131,8 +132,7 @@ numbered as not materialized (
         *,
         our_last_at + to_days(unanswered_days) <= as_of as is_silent,
         hash(
-            conversation_key, case_version, messages_version, customer_key, agent_key, channel, unanswered_days,
-            our_last_at + to_days(unanswered_days) <= as_of
+            case_version, messages_version, unanswered_days, our_last_at + to_days(unanswered_days) <= as_of
         ) as row_version,
     from spoken
 ),
@@ -278,6 +278,8 @@ described as (
         coalesce(closed_at, greatest(last_at, replied_at), opened_at) as occurred_at,
         attributes,
         conversation_hash,
+        -- where nobody knows the customer, it stands for itself
+        coalesce({{ customer_hash() }}, conversation_hash) as customer_hash,
         messages_version,
         row_version,
     from closed

@@ -65,6 +65,7 @@ final as (
         described.agent_key as owner_agent_key,
         customers.n_contact_points,
         customers.first_seen_at,
+        {{ customer_hash('customers.customer_key') }} as customer_hash,
     from customers
     left join described using (customer_key)
     left join names using (customer_key)

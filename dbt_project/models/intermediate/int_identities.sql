@@ -28,7 +28,7 @@ keys as (
 ),
 
 -- The point a message came through is the one of its channel; else the most telling one.
-final as (
+chosen as (
     select
         keys.identity_key,
         -- a record may carry what belongs to two: then its id decides, or the point it came through
@@ -52,6 +52,17 @@ final as (
         ) as contact_point_key,
     from keys
     inner join {{ ref('int_identity_sets') }} as sets using (identity_key)
+),
+
+-- Numbers beside the keys: who compares or counts needs no text.
+final as (
+    select
+        identity_key,
+        customer_key,
+        contact_point_key,
+        {{ customer_hash() }} as customer_hash,
+        hash(customer_key, contact_point_key) as row_version,
+    from chosen
 )
 
 select * from final

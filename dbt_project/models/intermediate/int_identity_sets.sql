@@ -25,13 +25,20 @@ mentions as (
 
 sets as (
     select
-        identity_key, source_name, channel, email, phone, handle, customer_id,
+        identity_key,
+        -- the key is made of these, so there is one of each
+        any_value(source_name) as source_name,
+        any_value(channel) as channel,
+        any_value(email) as email,
+        any_value(phone) as phone,
+        any_value(handle) as handle,
+        any_value(customer_id) as customer_id,
         max(customer_name) as customer_name,
         min(seen_at) as first_seen_at,
         max(seen_at) as last_seen_at,
     from mentions
     where identity_key is not null
-    group by all
+    group by identity_key
 ),
 
 own as (

@@ -6,61 +6,43 @@ settings as (
 ),
 
 conversations as (
-    select conversation_key, conversation_id, customer_key, opened_at, occurred_at,
-    from {{ ref('int_conversations') }}
+    select conversation_key, conversation_id, customer_key from {{ ref('int_conversations') }}
+),
+
+named as (
+    select distinct conversation_key, case_reference from {{ ref('int_communications') }}
+    where case_reference is not null
 ),
 
 -- A number counts where one conversation alone has it.
 numbers as (
     select lower(conversation_id) as case_number, min(conversation_key) as conversation_key,
     from conversations
+    where lower(conversation_id) in (select case_reference from named)
     group by lower(conversation_id)
     having count(*) = 1
 ),
 
 -- Whoever names a case goes on with it, unless it is another customer's.
 by_number as (
-    select distinct messages.conversation_key, numbers.conversation_key as joined_to, 'case_number' as evidence,
-    from {{ ref('int_communications') }} as messages
-    inner join numbers on messages.case_reference = numbers.case_number
-    inner join conversations as ours on messages.conversation_key = ours.conversation_key
+    select distinct named.conversation_key, numbers.conversation_key as joined_to, 'case_number' as evidence,
+    from named
+    inner join numbers on named.case_reference = numbers.case_number
+    inner join conversations as ours on named.conversation_key = ours.conversation_key
     inner join conversations as theirs on numbers.conversation_key = theirs.conversation_key
     where
-        messages.conversation_key <> numbers.conversation_key
+        named.conversation_key <> numbers.conversation_key
         and coalesce(ours.customer_key = theirs.customer_key, true)
 ),
 
-asked as (
-    select
-        needs.conversation_key,
-        needs.need,
-        conversations.customer_key,
-        conversations.opened_at,
-        conversations.occurred_at,
-    from (select conversation_key, unnest(needs, recursive := true) from {{ ref('int_conversation_needs') }}) as needs
-    inner join conversations using (conversation_key)
-    where needs.need <> 'unknown' and conversations.customer_key is not null and conversations.opened_at is not null
-),
-
 -- The same customer about the same need, soon after the last word of what came before.
-followed as (
-    select
-        conversation_key,
-        opened_at,
-        lag(conversation_key) over so_far as joined_to,
-        max(occurred_at) over (
-            partition by customer_key, need order by opened_at, conversation_key
-            rows between unbounded preceding and 1 preceding
-        ) as last_word_at,
-    from asked
-    window so_far as (partition by customer_key, need order by opened_at, conversation_key)
-),
-
 by_need as (
-    select distinct followed.conversation_key, followed.joined_to, 'customer_and_need' as evidence,
-    from followed
+    select distinct needs.conversation_key, needs.key_before as joined_to, 'customer_and_need' as evidence,
+    from {{ ref('int_needs_in_order') }} as needs
     cross join settings
-    where settings.window_hours > 0 and followed.opened_at <= followed.last_word_at + to_hours(settings.window_hours)
+    where
+        needs.need <> 'unknown' and settings.window_hours > 0
+        and needs.opened_at <= needs.last_word_at + to_hours(settings.window_hours)
 ),
 
 final as (

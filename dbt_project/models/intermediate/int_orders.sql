@@ -85,6 +85,7 @@ final as (
         or coalesce(united.quantity < 0, false)
         or coalesce(united.amount < 0, false)
         or regexp_matches(united.order_id, '^C\d+$') as is_cancelled,
+        identities.customer_hash,
     from united
     left join {{ ref('int_identities') }} as identities using (identity_key)
 )

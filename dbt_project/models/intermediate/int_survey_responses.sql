@@ -5,7 +5,13 @@ settings as (
 ),
 
 conversations as (
-    select conversation_key, customer_key, source_name, conversation_id, closed_at,
+    select
+        conversation_key,
+        customer_key,
+        case when customer_key is not null then customer_hash end as customer_hash,
+        source_name,
+        conversation_id,
+        closed_at,
     from {{ ref('int_conversations') }}
 ),
 
@@ -90,6 +96,7 @@ named as (
             message_ids.conversation_key
         ) as named_conversation_key,
         identities.customer_key as own_customer_key,
+        identities.customer_hash as own_customer_hash,
     from responses
     left join conversations as same_source
         on
@@ -141,6 +148,9 @@ final as (
         attached.responded_at,
         attached.attached_by,
         attached.source_name,
+        case
+            when attached.own_customer_key is not null then attached.own_customer_hash else conversations.customer_hash
+        end as customer_hash,
     from attached
     cross join settings
     left join conversations on attached.conversation_key = conversations.conversation_key

@@ -156,6 +156,13 @@ climbs (source_name, message_id, root_id, steps) using key (source_name, message
     where climbs.steps < 500
 ),
 
+-- Few messages begin a thread of several.
+roots as (
+    select messages.source_name, messages.message_id, messages.conversation_id,
+    from messages
+    semi join climbs on messages.source_name = climbs.source_name and messages.message_id = climbs.root_id
+),
+
 final as (
     select
         climbs.source_name,
@@ -165,7 +172,7 @@ final as (
     from climbs
     inner join replies
         on climbs.source_name = replies.source_name and climbs.message_id = replies.message_id
-    left join messages as roots
+    left join roots
         on climbs.source_name = roots.source_name and climbs.root_id = roots.message_id
 )
 

@@ -1,60 +1,25 @@
+{{ config(materialized='view') }}
+
 with
-
-settings as (
-    select reporting_timezone from {{ ref('int_as_of') }}
-),
-
-conversations as (
-    select * from {{ ref('int_conversations') }}
-),
-
-occurrences as (
-    select
-        messages.sent_at as happened_at,
-        messages.channel,
-        messages.customer_key,
-        messages.direction as what,
-        null::decimal(18, 6) as measure,
-        scores.sentiment,
-    from {{ ref('int_communications') }} as messages
-    left join {{ source('ml', 'sentiment_scores') }} as scores using (text_hash)
-    union all
-    select opened_at, channel, customer_key, 'opened', first_reply_minutes, null from conversations
-    union all
-    select closed_at, channel, customer_key, 'closed', null, null from conversations
-    union all
-    select
-        coalesce(surveys.responded_at, conversations.occurred_at),
-        conversations.channel,
-        surveys.customer_key,
-        'survey',
-        surveys.satisfaction,
-        null,
-    from {{ ref('int_survey_responses') }} as surveys
-    left join conversations using (conversation_key)
-),
 
 final as (
     select
-        (occurrences.happened_at at time zone settings.reporting_timezone)::date as day,
-        coalesce(occurrences.channel, 'unknown') as channel,
-        count(*) filter (where what in ('inbound', 'outbound'))::integer as n_communications,
-        count(*) filter (where what = 'inbound')::integer as n_inbound,
-        count(*) filter (where what = 'outbound')::integer as n_outbound,
-        count(sentiment)::integer as n_sentiment_scored,
-        count(*) filter (where sentiment = 'negative')::integer as n_sentiment_negative,
-        count(*) filter (where sentiment = 'positive')::integer as n_sentiment_positive,
-        {{ share("count(*) filter (where sentiment = 'negative')", 'count(sentiment)') }} as negative_share,
-        count(*) filter (where what = 'opened')::integer as n_conversations_opened,
-        count(*) filter (where what = 'closed')::integer as n_conversations_closed,
-        count(measure) filter (where what = 'survey')::integer as n_survey_responses,
-        coalesce(sum(measure) filter (where what = 'survey'), 0)::decimal(18, 6) as satisfaction_sum,
-        (median(measure) filter (where what = 'opened'))::decimal(18, 3) as median_first_reply_minutes,
-        count(distinct customer_key)::integer as n_customers,
-    from occurrences
-    cross join settings
-    where occurrences.happened_at is not null
-    group by day, coalesce(occurrences.channel, 'unknown')
+        day,
+        channel,
+        n_communications,
+        n_inbound,
+        n_outbound,
+        n_sentiment_scored,
+        n_sentiment_negative,
+        n_sentiment_positive,
+        negative_share,
+        n_conversations_opened,
+        n_conversations_closed,
+        n_survey_responses,
+        satisfaction_sum,
+        median_first_reply_minutes,
+        n_customers,
+    from {{ ref('part_channel_days') }}
 )
 
 select * from final

@@ -1,15 +1,15 @@
 with
 
-settings as (
+settings as not materialized (
     select as_of, reporting_timezone from {{ ref('int_as_of') }}
 ),
 
-orders as (
+orders as not materialized (
     select
         orders.order_key,
         orders.order_id,
         orders.store,
-        date_trunc('month', orders.ordered_at at time zone settings.reporting_timezone)::date as month,
+        {{ reporting_month('orders.ordered_at') }} as month,
     from {{ ref('int_orders') }} as orders
     cross join settings
     where not orders.is_cancelled and orders.ordered_at <= settings.as_of
@@ -22,38 +22,37 @@ products as (
     where coalesce(lines.product_name, lines.product_id) is not null
 ),
 
-contacts as (
+contacts as not materialized (
     select
-        needs.conversation_key,
         needs.need,
         needs.order_key,
         needs.is_resolved,
-        date_trunc('month', needs.opened_at at time zone settings.reporting_timezone)::date as month,
+        {{ reporting_month('needs.opened_at') }} as month,
     from {{ ref('conversation_needs') }} as needs
     cross join settings
     where needs.is_inbound and needs.opened_at <= settings.as_of
 ),
 
 ordered as (
-    select month, 'all' as breakdown, null as value, order_key from orders
+    select month, 'all' as breakdown, null as value from orders
     union all
-    select month, 'store', store, order_key from orders
+    select month, 'store', store from orders
     where store is not null
     union all
-    select orders.month, 'product', products.product, order_key
+    select orders.month, 'product', products.product
     from orders
     inner join products using (order_key)
 ),
 
 asked as (
-    select month, 'all' as breakdown, null as value, need, conversation_key, is_resolved from contacts
+    select month, 'all' as breakdown, null as value, need, is_resolved from contacts
     union all
-    select contacts.month, 'store', orders.store, contacts.need, contacts.conversation_key, contacts.is_resolved
+    select contacts.month, 'store', orders.store, contacts.need, contacts.is_resolved
     from contacts
     inner join orders using (order_key)
     where orders.store is not null
     union all
-    select contacts.month, 'product', products.product, contacts.need, contacts.conversation_key, contacts.is_resolved
+    select contacts.month, 'product', products.product, contacts.need, contacts.is_resolved
     from contacts
     inner join products using (order_key)
 ),

@@ -29,7 +29,7 @@ with
 {{ name }}_looked_at as (
     select *
     from {{ mart }}
-    where hash({{ columns[0].name if columns else 1 }}) % {{ one_in(mart, 20000) }} = 0
+    where {{ is_looked_at(columns, one_in(mart, 20000)) }}
 ),
 
 {{ name }}_sampled as (

@@ -1,6 +1,6 @@
 with
 
-settings as (
+settings as not materialized (
     select as_of, reporting_timezone from {{ ref('int_as_of') }}
 ),
 

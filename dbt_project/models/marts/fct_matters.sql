@@ -1,43 +1,36 @@
-with
+{{ config(materialized='view') }}
 
-matters as (
-    select * from {{ ref('matter_conversations') }}
-),
+with
 
 members as (
     select
-        matters.matter_key,
-        matters.position,
-        matters.evidence,
+        members.matter_key,
+        members.position,
+        members.evidence,
         conversations.*,
-    from matters
+    from {{ ref('int_matter_members') }} as members
     inner join {{ ref('int_conversations') }} as conversations using (conversation_key)
 ),
 
 -- Most matters are one conversation: there is nothing to gather.
-several as (
-    select matter_key from matters
-    where position = 2
-),
-
 single as (
     select
-        matter_key,
+        conversation_key as matter_key,
         customer_key,
         1 as n_conversations,
         (channel is not null)::integer as n_channels,
         coalesce(channel, '') as channels,
         channel as first_channel,
         channel as last_channel,
-        evidence,
+        null as evidence,
         status,
         n_inbound,
         n_outbound,
         opened_at,
         first_reply_at,
         closed_at as last_closed_at,
-    from members
-    anti join several using (matter_key)
+    from {{ ref('int_conversations') }}
+    anti join {{ ref('int_matter_members') }} using (conversation_key)
 ),
 
 gathered as (
@@ -57,7 +50,6 @@ gathered as (
         min(first_reply_at) as first_reply_at,
         max(closed_at) as last_closed_at,
     from members
-    semi join several using (matter_key)
     group by matter_key
 ),
 

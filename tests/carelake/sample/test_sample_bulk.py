@@ -36,6 +36,36 @@ def test_rows_do_not_depend_on_where_files_are_cut(
     assert b"".join(path.read_bytes() for path in parts) == whole
 
 
+def _moments(folder: Path) -> tuple[str, str, int]:
+    files = f"{folder}/bulk/orders-*.csv"
+    row = duckdb.sql(
+        f"select min(placed_at)::varchar, max(placed_at)::varchar, count(*) from read_csv('{files}')"
+    ).fetchone()
+    assert row
+    return row
+
+
+def test_what_comes_after_happened_after_unless_it_is_late(tmp_path: Path) -> None:
+    for name in ("next", "late"):
+        write_bulk(tmp_path / name, 10_000)
+    _, end, n_first = _moments(tmp_path / "next")
+    write_bulk(tmp_path / "next", 1_000, after=10_000)
+    write_bulk(tmp_path / "late", 1_000, after=10_000, late=True)
+    _, later, n_next = _moments(tmp_path / "next")
+    _, late, n_late = _moments(tmp_path / "late")
+    assert n_next == n_late == n_first + 130
+    assert end < "2024-12-26" < later < "2025-01-31"
+    assert late < "2024-12-26"
+    for name in ("next", "late"):
+        answers = f"read_csv('{tmp_path / name}/bulk/surveys-*.csv')"
+        messages = f"read_csv('{tmp_path / name}/bulk/messages-*.csv')"
+        strangers = duckdb.sql(
+            f"select answer_no from {answers} "
+            f"where conversation_id not in (select conversation_id from {messages})"
+        )
+        assert not strangers.fetchall()
+
+
 def test_too_few_rows_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least"):
         write_bulk(tmp_path, 10)
