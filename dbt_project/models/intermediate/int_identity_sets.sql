@@ -27,12 +27,12 @@ sets as (
     select
         identity_key,
         -- the key is made of these, so there is one of each
-        any_value(source_name) as source_name,
-        any_value(channel) as channel,
-        any_value(email) as email,
-        any_value(phone) as phone,
-        any_value(handle) as handle,
-        any_value(customer_id) as customer_id,
+        min(source_name) as source_name,
+        min(channel) as channel,
+        min(email) as email,
+        min(phone) as phone,
+        min(handle) as handle,
+        min(customer_id) as customer_id,
         max(customer_name) as customer_name,
         min(seen_at) as first_seen_at,
         max(seen_at) as last_seen_at,

@@ -8,6 +8,12 @@
     ref('customer_segments'), ref('customer_history'), ref('segment_history'), ref('satisfaction_predictions'),
     ref('comment_predictions'),
 ] %}
+{# How many rows a view has is asked of what it is made of. #}
+{% set made_of = {
+    'fct_communications': ref('int_communications'), 'fct_conversations': ref('int_conversations'),
+    'fct_conversation_metrics': ref('int_conversation_metrics'), 'fct_matters': ref('int_conversations'),
+    'matter_conversations': ref('int_conversations'), 'conversation_needs': ref('int_needs_in_order'),
+} %}
 
 with
 
@@ -29,7 +35,7 @@ with
 {{ name }}_looked_at as (
     select *
     from {{ mart }}
-    where {{ is_looked_at(columns, one_in(mart, 20000)) }}
+    where {{ is_looked_at(columns, one_in(made_of.get(name, mart), 20000)) }}
 ),
 
 {{ name }}_sampled as (
