@@ -60,13 +60,13 @@ FAULTS = (
         "cancelled orders count as value",
     ),
     Fault(
-        "models/marts/conversation_needs.sql",
-        "coalesce(placed.next_opened_at > placed.closed_at + interval 7 day, true)",
-        "coalesce(placed.next_opened_at >= placed.closed_at + interval 7 day, true)",
+        "models/intermediate/int_needs_in_order.sql",
+        "coalesce(openings.next_opened_at > conversations.closed_at + interval 7 day, true)",
+        "coalesce(openings.next_opened_at >= conversations.closed_at + interval 7 day, true)",
         "who comes back after seven days to the minute counts as helped",
     ),
     Fault(
-        "models/marts/agg_channel_daily.sql",
+        "models/mart_parts/part_channel_days.sql",
         "(occurrences.happened_at at time zone settings.reporting_timezone)::date as day",
         "occurrences.happened_at::date as day",
         "days begin in UTC, not in the reporting zone",
@@ -85,9 +85,9 @@ FAULTS = (
         "an answer joins conversations of other sources that have the same id",
     ),
     Fault(
-        "models/marts/fct_conversation_metrics.sql",
-        "partition by customer_key, category, is_inbound order by opened_at, conversation_key",
-        "partition by customer_key, is_inbound order by opened_at, conversation_key",
+        "models/intermediate/int_next_openings.sql",
+        "partition by conversations.customer_hash, category, is_inbound order by opened_at, conversation_key",
+        "partition by conversations.customer_hash, is_inbound order by opened_at, conversation_key",
         "whoever asks about something else was not helped the first time",
     ),
     Fault(
