@@ -41,6 +41,7 @@ FEATURES = {
 KEPT_FEATURE_FOLDERS = 3
 RECIPE = "derived_recipe"
 COMPANY_RECIPE = "company_recipe"
+MANIFEST_RECIPE = "manifest_recipe"
 UNSEEN = {
     "build_threads", "build_memory", "kept_versions", "parquet_month_from", "settle_seconds",
     *TELLING,
@@ -77,8 +78,8 @@ def build(
             arguments += [f"package:{company.PACKAGE},resource_type:seed"]
         # unit tests prove the SQL, not the data: the test suite runs them
         arguments += ["--exclude-resource-type", "unit_test"]
-        if layer == "features":
-            # megabytes that the marts' invocation writes again, and nobody reads before
+        if layer == "features" or _keeps_manifest(ctx.home, recipe, project):
+            # megabytes, seconds to write; the marts' invocation does, when there is something new in them
             arguments.append("--no-write-json")
         if full_refresh or ours != recipe:
             arguments.append("--full-refresh")
@@ -106,7 +107,25 @@ def _note_build(ctx: Context, layer: str, recipe: str, project: DbtProject) -> N
             set_state(con, RECIPE, recipe)
         else:
             set_state(con, COMPANY_RECIPE, project.digest or "")
-            company.drop_gone(con, ctx.home.dbt / "target" / "manifest.json", DERIVED)
+            company.drop_gone(con, _manifest(ctx.home), DERIVED)
+            set_state(con, MANIFEST_RECIPE, f"{recipe} {project.digest}")
+
+
+def _manifest(home: Home) -> Path:
+    return home.dbt / "target" / "manifest.json"
+
+
+def _keeps_manifest(home: Home, recipe: str, project: DbtProject) -> bool:
+    """Whether the file that tells of all models was written from these very models.
+
+    If not, it counts as unknown until a build with the new one is done.
+    """
+    with connect(home) as con:
+        known = get_state(con, MANIFEST_RECIPE)
+        keeps = known == f"{recipe} {project.digest}" and _manifest(home).exists()
+        if not keeps:
+            set_state(con, MANIFEST_RECIPE, "")
+    return keeps
 
 
 def _raise_on_failure(ctx: Context, results: list[Any]) -> None:
@@ -204,7 +223,7 @@ def _invoke(
     try:
         manifest: Any = None
         if project.has_company:
-            parsed = dbtRunner().invoke([*quiet, "parse", *places])
+            parsed = dbtRunner().invoke([*quiet, "parse", "--no-write-json", *places])
             _raise_exception(ctx, parsed)
             manifest = parsed.result
             company.check_manifest(manifest, ctx)

@@ -156,6 +156,16 @@ def test_a_companys_mart_is_built_gated_and_published_with_ours_and_leaves_with_
     assert before.keys() - after.keys() == {"agg_desk_load"}
     assert {name: before[name] for name in after} == after
 
+    # what tells of all models is written again when they changed, or when it is gone
+    manifest = lake.home.dbt / "target" / "manifest.json"
+    assert "agg_desk_load" not in manifest.read_text(encoding="utf-8")
+    written = manifest.stat().st_mtime_ns
+    perform(lake, "build_features", "build_marts")
+    assert manifest.stat().st_mtime_ns == written
+    manifest.unlink()
+    perform(lake, "build_features", "build_marts", "publish")
+    assert manifest.exists()
+
 
 @pytest.mark.slow
 def test_what_is_broken_in_custom_is_named_by_its_file_and_readers_keep_what_they_had(
