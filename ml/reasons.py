@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_REASONS = 3
 LEAST_EFFECT = 0.01
+MOST_SENTENCES = 20_000
 _WORD = re.compile(r"^(?!not:|_)(?:.*[\u3400-\ufaff]{2}|.*[^\W\u3400-\ufaff])")
 
 
@@ -232,26 +234,38 @@ def _explain_rows(
             )
         ]
     return [
-        json.dumps(
-            _reasons(reader.names, chosen, effects[place], values, place), ensure_ascii=False
-        )
+        _reasons(reader.names, chosen.tolist(), effects[place, chosen].tolist(), values, place)
         for place, chosen in enumerate(top)
     ]
 
 
 def _reasons(
-    names: list[str], chosen: Array, effects: Array, values: dict[str, list[Any]], place: int
-) -> list[dict[str, Any]]:
-    return [
-        {
-            "words": sentence(names[index], values[names[index]][place], effects[index], "en"),
-            "words_zh": sentence(names[index], values[names[index]][place], effects[index], "zh"),
-            "input": names[index],
-            "effect": round(float(effects[index]), 4),
-        }
-        for index in chosen
-        if abs(effects[index]) >= LEAST_EFFECT
-    ]
+    names: list[str],
+    chosen: list[int],
+    effects: list[float],
+    values: dict[str, list[Any]],
+    place: int,
+) -> str:
+    """A row's reasons as JSON text, put together from parts: `json.dumps` took half of the time."""
+    return "[{}]".format(
+        ", ".join(
+            f"{_begun(names[index], values[names[index]][place], effect > 0)}{round(effect, 4)!r}}}"
+            for index, effect in zip(chosen, effects, strict=True)
+            if abs(effect) >= LEAST_EFFECT
+        )
+    )
+
+
+@lru_cache(maxsize=MOST_SENTENCES, typed=True)
+def _begun(name: str, value: Any, raises: bool) -> str:
+    """All of a reason but its effect; most rows say what others said."""
+    effect = 1.0 if raises else -1.0
+    told = {
+        "words": sentence(name, value, effect, "en"),
+        "words_zh": sentence(name, value, effect, "zh"),
+        "input": name,
+    }
+    return json.dumps(told, ensure_ascii=False).removesuffix("}") + ', "effect": '
 
 
 def _owners(fitted: Any, columns: list[str]) -> list[str]:
