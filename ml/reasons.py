@@ -77,12 +77,15 @@ class Reader:
             matrix: rows in the columns of the linear model.
             row: of the class in the model's coefficients.
         """
-        single = sparse.csr_matrix(matrix.multiply(self.pipeline[-1].coef_[row]))
-        size = len(self.groups)
-        gather = sparse.csr_matrix(
-            (np.ones(size), (np.arange(size), self.groups)), shape=(size, len(self.names))
-        )
-        return np.asarray((single @ gather).todense()), single
+        if not matrix.has_canonical_format:
+            matrix = matrix.copy()
+            matrix.sum_duplicates()
+        told = matrix.data * self.pipeline[-1].coef_[row][matrix.indices]
+        single = sparse.csr_matrix((told, matrix.indices, matrix.indptr), shape=matrix.shape)
+        size = len(self.names)
+        places = _owners_of(single) * size + self.groups[single.indices]
+        summed = np.bincount(places, told, minlength=single.shape[0] * size)
+        return summed.reshape(single.shape[0], size), single
 
     def matrix(self, inputs: pd.DataFrame) -> sparse.csr_matrix:
         """Rows in the columns of the linear model."""
@@ -92,14 +95,21 @@ class Reader:
         """Per row, the word or pair of words that moves the chance most in the text's direction."""
         if not len(self.terms):
             return [""] * single.shape[0]
-        words = sparse.csr_matrix(single[:, self.terms])
-        signed = sparse.csr_matrix(sparse.diags(np.where(raises, 1.0, -1.0)) @ words)
-        best = np.asarray(signed.argmax(axis=1)).ravel()
-        peak = signed.max(axis=1).toarray().ravel()
-        return [
-            str(self.term_names[place]) if value > 0 else ""
-            for place, value in zip(best, peak, strict=True)
-        ]
+        first = int(self.terms[0])
+        words = sparse.csr_matrix(single[:, first : first + len(self.terms)])
+        owners = _owners_of(words)
+        signed = words.data * np.where(raises, 1.0, -1.0)[owners]
+        peak = np.zeros(single.shape[0])
+        np.maximum.at(peak, owners, signed)
+        tops = np.flatnonzero((signed > 0) & (signed == peak[owners]))[::-1]
+        found = np.full(single.shape[0], "", dtype=object)
+        found[owners[tops]] = self.term_names[words.indices[tops]]  # of equal ones the first stays
+        return [str(term) for term in found]
+
+
+def _owners_of(matrix: sparse.csr_matrix) -> Array:
+    """Which row each stored value belongs to."""
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
 
 
 def strongest_words(reader: Reader, matrix: sparse.csr_matrix, answers: Array) -> list[list[str]]:
@@ -127,7 +137,7 @@ def strongest_words(reader: Reader, matrix: sparse.csr_matrix, answers: Array) -
 
 def _strongest(terms: sparse.csr_matrix, weights: Array, names: Array) -> list[list[str]]:
     single = sparse.csr_matrix(terms.multiply(weights))
-    owners = np.repeat(np.arange(single.shape[0]), np.diff(single.indptr))
+    owners = _owners_of(single)
     order = np.lexsort((single.indices, -single.data, owners))
     rank = np.arange(len(order)) - single.indptr[owners]
     kept = order[(rank < 3 * MOST_REASONS) & (single.data[order] > 0)]
