@@ -136,9 +136,8 @@ def _bare(root: Path, folder: Path, name: str) -> Found:
             for each in texts.iter_batches(batch_size=CHUNK_ROWS)
         )
     else:
-        frames = data.conversation_chunks(folder, CHUNK_ROWS)
-        heard = (data.commented(each) if name == FROM_COMMENT else each for each in frames)
-        chunks = (data.conversation_inputs(each) for each in heard)
+        frames = data.conversation_chunks(folder, CHUNK_ROWS, name == FROM_COMMENT)
+        chunks = (data.conversation_inputs(each) for each in frames)
     with threadpool_limits(limits=1):
         for chunk in chunks:
             inputs = data.conform(chunk, champion.columns)

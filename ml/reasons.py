@@ -165,19 +165,26 @@ def centre(model: Any, inputs: pd.DataFrame) -> list[list[float]] | None:
     ]
 
 
-def told(model: Any, inputs: pd.DataFrame) -> tuple[Array, list[str]]:
+def reader_of(model: Any) -> Reader | None:
+    """What reads a model's reasons; None where it has none to tell."""
+    pipeline = linear_part(model)
+    if pipeline is None or getattr(model, "centre", None) is None:
+        return None
+    return Reader.of(pipeline)
+
+
+def told(model: Any, inputs: pd.DataFrame, reader: Reader | None) -> tuple[Array, list[str]]:
     """Chances (rows x classes) and reasons of each row; what both need is worked out once.
 
     Args:
         model: a `Calibrated`.
         inputs: rows in the model's columns.
+        reader: `reader_of(model)`, made once for all chunks of rows.
     """
-    pipeline = linear_part(model)
-    if pipeline is None or getattr(model, "centre", None) is None:
+    if reader is None:
         return model.predict_proba(inputs), ["[]"] * len(inputs)
-    reader = Reader.of(pipeline)
     matrix = reader.matrix(inputs)
-    chances = chances_of(model, inputs, pipeline, matrix)
+    chances = chances_of(model, inputs, reader.pipeline, matrix)
     return chances, _explained(model, reader, matrix, inputs, chances)
 
 
@@ -208,7 +215,7 @@ def explain(model: Any, inputs: pd.DataFrame) -> list[str]:
         satisfied (of the answer, where there are more than two), strongest first; `[]` where the
         model has no linear part.
     """
-    return told(model, inputs)[1]
+    return told(model, inputs, reader_of(model))[1]
 
 
 def _explained(

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from carelake.settings import Home, Settings
 from ml import features as data
 from ml import segmentation
-from ml.reasons import told
+from ml.reasons import reader_of, told
 from ml.registry import Champion, Registry
 from ml.results import FROM_COMMENT, MODELS, SATISFACTION, SEGMENTS, ScoreResult, read_decisions
 
@@ -104,13 +104,12 @@ def satisfaction_tables(champion: Champion | None, folder: Path) -> Iterator[pa.
     """Scores of one champion, chunk by chunk; none without a champion."""
     if champion is None:
         return
-    for frame in data.conversation_chunks(folder, CHUNK_ROWS):
-        if champion.name == FROM_COMMENT:
-            frame = data.commented(frame)
-            if frame.empty:
-                continue
+    reader = reader_of(champion.model)
+    for frame in data.conversation_chunks(folder, CHUNK_ROWS, champion.name == FROM_COMMENT):
+        if frame.empty:
+            continue
         inputs = data.conform(data.conversation_inputs(frame), champion.columns)
-        chances, reasons = told(champion.model, inputs)
+        chances, reasons = told(champion.model, inputs, reader)
         columns: dict[str, Any] = {
             "conversation_key": frame["conversation_key"],
             "p_satisfied": decimals(chances[:, 1], PROBABILITY),
