@@ -41,7 +41,15 @@ def test_five_folds_keep_the_limits(
 @pytest.mark.campaign
 def test_scoring_keeps_its_share_of_the_bare_speed_and_its_memory(tmp_path: Path) -> None:
     target = tmp_path / "found.json"
-    command = [sys.executable, "-m", "benchmarks.scoring", "--rows", "80000", "--json", str(target)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.scoring",
+        "--rows",
+        "200000",
+        "--json",
+        str(target),
+    ]
     done = subprocess.run(command, cwd=PROJECT, check=False)
     found = json.loads(target.read_text(encoding="utf-8"))
     print(found)
