@@ -53,7 +53,10 @@ def main(arguments: list[str] | None = None) -> int:
             raise Unreadable("give either TEST or --folds N")
         if given.folds is not None and given.folds < 2:
             raise Unreadable("--folds: at least 2")
-        found = _run(given.train, given.test, given.folds, Mapping.load(given.mapping), given.model)
+        if given.seed and given.folds is None:
+            raise Unreadable("--seed: goes with --folds")
+        mapping = Mapping.load(given.mapping)
+        found = _run(given.train, given.test, given.folds, mapping, given.model, given.seed)
         text = json.dumps(found, ensure_ascii=False)
         if given.json == "-":
             print(text)
@@ -79,6 +82,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--mapping", type=Path, required=True, metavar="FILE.yml")
     parser.add_argument("--folds", type=int, metavar="N", help="instead of TEST: N folds of TRAIN")
     parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of the draw of folds, and of nothing that is trained; another one shows what the draw is worth",
+    )
+    parser.add_argument(
         "--model",
         choices=sorted(TASKS),
         default=SATISFACTION,
@@ -89,7 +99,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(
-    train: Path, test: Path | None, count: int | None, mapping: Mapping, model: str
+    train: Path,
+    test: Path | None,
+    count: int | None,
+    mapping: Mapping,
+    model: str,
+    seed: int,
 ) -> dict[str, Any]:
     search = TASKS[model].search
     began = time.perf_counter()
@@ -103,7 +118,7 @@ def _run(
             _tell(*notes, f"{test.name}: {len(theirs.rows.labels):,} rows")
             found = _once(ours, theirs, search)
         else:
-            found = _folded(ours, count or 2, search)
+            found = _folded(ours, count or 2, search, seed)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     found["seconds"] = round(time.perf_counter() - began, 1)
     found["peak_mb"] = round(peak)
@@ -122,7 +137,7 @@ def _once(ours: Labelled, theirs: Labelled, search: Search) -> dict[str, Any]:
     }
 
 
-def _folded(ours: Labelled, count: int, search: Search) -> dict[str, Any]:
+def _folded(ours: Labelled, count: int, search: Search, seed: int) -> dict[str, Any]:
     """Means over folds; intervals from a bootstrap over all rows, each told by its own fold's model."""
     labels = ours.rows.labels
     if np.bincount(labels).min() < 2 * count:
@@ -130,7 +145,7 @@ def _folded(ours: Labelled, count: int, search: Search) -> dict[str, Any]:
     chances = np.zeros((len(labels), len(ours.classes)))
     answers = np.zeros(len(labels), dtype=int)
     each, chosen = [], []
-    made = StratifiedKFold(count, shuffle=True, random_state=0).split(labels, labels)
+    made = StratifiedKFold(count, shuffle=True, random_state=seed).split(labels, labels)
     for fold, (fit, check) in enumerate(made, start=1):
         learned = _learn(ours.rows.take(fit), search)
         chances[check] = learned.model.predict_proba(ours.rows.inputs.iloc[check])
@@ -145,7 +160,7 @@ def _folded(ours: Labelled, count: int, search: Search) -> dict[str, Any]:
         for name, part in ((("with", ours.apart)), ("without", ~ours.apart)):
             told = labels[part], chances[part], answers[part]
             found[name] = {**_figures(*told), "intervals": _intervals(*told), "n": int(part.sum())}
-    return {**found, "folds": count, "chosen": chosen, "n": len(labels)}
+    return {**found, "folds": count, "seed": seed, "chosen": chosen, "n": len(labels)}
 
 
 def _learn(rows: Rows, search: Search) -> Learned:

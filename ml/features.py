@@ -133,11 +133,26 @@ def commented(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[spoke].assign(text=frame.loc[spoke, COMMENT]).reset_index(drop=True)
 
 
-def conversation_chunks(features: Path, rows: int) -> Iterator[pd.DataFrame]:
-    """Every conversation in chunks of at most `rows`, in file order; memory stays bounded."""
+def conversation_chunks(
+    features: Path, rows: int, only_commented: bool = False
+) -> Iterator[pd.DataFrame]:
+    """Every conversation in chunks of at most `rows`, in file order; memory stays bounded.
+
+    Args:
+        features: folder of the feature files.
+        rows: the most of a chunk.
+        only_commented: those with a survey comment alone, see `commented`; a chunk may then be empty.
+    """
     with pq.ParquetFile(_existing(features / CONVERSATIONS)) as file:
         for batch in file.iter_batches(batch_size=rows):
-            yield _conversation_frame(pa.Table.from_batches([batch]))
+            table = pa.Table.from_batches([batch])
+            if not only_commented:
+                yield _conversation_frame(table)
+                continue
+            if COMMENT in table.column_names:
+                # most have none: left out before their columns are made
+                table = table.filter(pc.not_equal(table[COMMENT].cast(pa.string()), ""))
+            yield commented(_conversation_frame(table))
 
 
 def conversation_times(features: Path) -> pd.DataFrame:

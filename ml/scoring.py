@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from carelake.settings import Home, Settings
 from ml import features as data
 from ml import segmentation
-from ml.reasons import told
+from ml.reasons import reader_of, told
 from ml.registry import Champion, Registry
 from ml.results import FROM_COMMENT, MODELS, SATISFACTION, SEGMENTS, ScoreResult, read_decisions
 
@@ -74,17 +74,17 @@ def score_all(
     target.mkdir(parents=True, exist_ok=True)
     champions = {name: registry.load(version) for name, version in found.items() if version}
     with threadpool_limits(limits=1):
-        conversations = _write(
+        conversations = write_tables(
             target / "satisfaction_scores.parquet",
             SATISFACTION_SCHEMA,
-            _satisfaction(champions.get(SATISFACTION), folder),
+            satisfaction_tables(champions.get(SATISFACTION), folder),
         )
-        comments = _write(
+        comments = write_tables(
             target / "comment_scores.parquet",
             SATISFACTION_SCHEMA,
-            _satisfaction(champions.get(FROM_COMMENT), folder),
+            satisfaction_tables(champions.get(FROM_COMMENT), folder),
         )
-        customers = _write(
+        customers = write_tables(
             target / "segment_scores.parquet",
             SEGMENT_SCHEMA,
             _segments(champions.get(SEGMENTS), folder),
@@ -100,16 +100,16 @@ def score_all(
     return _result(target, counts, versions, missing, reused=False)
 
 
-def _satisfaction(champion: Champion | None, folder: Path) -> Iterator[pa.Table]:
+def satisfaction_tables(champion: Champion | None, folder: Path) -> Iterator[pa.Table]:
+    """Scores of one champion, chunk by chunk; none without a champion."""
     if champion is None:
         return
-    for frame in data.conversation_chunks(folder, CHUNK_ROWS):
-        if champion.name == FROM_COMMENT:
-            frame = data.commented(frame)
-            if frame.empty:
-                continue
+    reader = reader_of(champion.model)
+    for frame in data.conversation_chunks(folder, CHUNK_ROWS, champion.name == FROM_COMMENT):
+        if frame.empty:
+            continue
         inputs = data.conform(data.conversation_inputs(frame), champion.columns)
-        chances, reasons = told(champion.model, inputs)
+        chances, reasons = told(champion.model, inputs, reader)
         columns: dict[str, Any] = {
             "conversation_key": frame["conversation_key"],
             "p_satisfied": decimals(chances[:, 1], PROBABILITY),
@@ -160,7 +160,8 @@ def decimals(values: np.ndarray[Any, Any], kind: pa.DataType) -> pa.Array:
     return pa.array(np.round(values, 6)).cast(kind, safe=False)
 
 
-def _write(path: Path, schema: pa.Schema, tables: Iterator[pa.Table]) -> int:
+def write_tables(path: Path, schema: pa.Schema, tables: Iterator[pa.Table]) -> int:
+    """Write tables as they come into a Parquet file that is there once it is whole; gives the rows."""
     partial = path.with_suffix(".partial")
     rows = 0
     with pq.ParquetWriter(partial, schema, compression="zstd") as writer:

@@ -51,13 +51,14 @@ def score_texts(home: Home, texts: Path, target: Path) -> int:
         threadpool_limits(limits=1),
         pq.ParquetWriter(target, SCHEMA, compression="zstd") as writer,
     ):
-        for table in _scored(registry.load(found), texts) if found else ():
+        for table in sentiment_tables(registry.load(found), texts) if found else ():
             writer.write_table(table)
             rows += table.num_rows
     return rows
 
 
-def _scored(champion: Champion, texts: Path) -> Iterator[pa.Table]:
+def sentiment_tables(champion: Champion, texts: Path) -> Iterator[pa.Table]:
+    """Scores of the texts of a Parquet file, chunk by chunk."""
     reader = _reader(champion.model)
     with pq.ParquetFile(texts) as file:
         for batch in file.iter_batches(batch_size=CHUNK_ROWS, columns=["text_hash", "text"]):

@@ -36,3 +36,25 @@ def test_five_folds_keep_the_limits(
     print(mapping, found)
     for name, least in limits.items():
         assert found[name] >= least, f"{name} {found[name]}, at least {least} asked"
+
+
+@pytest.mark.campaign
+def test_scoring_keeps_its_share_of_the_bare_speed_and_its_memory(tmp_path: Path) -> None:
+    target = tmp_path / "found.json"
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.scoring",
+        "--rows",
+        "200000",
+        "--json",
+        str(target),
+    ]
+    done = subprocess.run(command, cwd=PROJECT, check=False)
+    found = json.loads(target.read_text(encoding="utf-8"))
+    print(found)
+    assert done.returncode == 0, "less than 0.7 of the bare throughput"
+    assert len(found["models"]) == 3
+    for each in found["models"].values():
+        (part,) = [value for name, value in each.items() if name.startswith("peak_mb_of_")]
+        assert each["peak_mb"] < part + 150, "four times the rows do not take more memory"

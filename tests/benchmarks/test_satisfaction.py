@@ -15,6 +15,7 @@ import pytest
 
 from benchmarks.labelled import Mapping, Unreadable, labelled
 from benchmarks.satisfaction import main
+from ml.competition import Rows
 from tests.conftest import PROJECT
 
 MAPPINGS = PROJECT / "benchmarks" / "mappings"
@@ -114,6 +115,27 @@ def test_folds_tell_rows_with_and_without_a_remark_apart(
     assert low < found["auc"] + 0.05 and low < high
 
 
+def test_another_seed_draws_other_folds_and_the_same_seed_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+
+    class Enough(Exception):
+        pass
+
+    def learn(rows: Rows, *_: object) -> None:
+        drawn.append(" ".join(rows.keys))
+        raise Enough
+
+    monkeypatch.setattr("benchmarks.satisfaction._learn", learn)
+    file = write(tmp_path / "rows.csv", reviews(60, 1))
+    words = [str(file), "--folds", "2", "--mapping", str(MAPPINGS / "waimai.yml")]
+    for seed in ([], ["--seed", "0"], ["--seed", "1"]):
+        with pytest.raises(Enough):
+            main([*words, *seed])
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
 @pytest.mark.parametrize(
     ("content", "words", "message"),
     [
@@ -122,6 +144,7 @@ def test_folds_tell_rows_with_and_without_a_remark_apart(
         ("label,review\n", [], "there is no row below the header"),
         ("label,review\n,a\n", [], "no row has a label in 'label'"),
         ("label,review\n1,a\n0,b\n", ["--folds", "9"], "too few rows for so many"),
+        ("label,review\n1,a\n0,b\n", ["no.csv", "--seed", "1"], "--seed: goes with --folds"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_line(

@@ -56,6 +56,21 @@ def test_chunks_give_the_scores_of_the_whole(
     pd.testing.assert_frame_equal(whole[columns], parts[columns])
 
 
+def test_conversations_with_a_comment_are_read_alone_as_among_the_others(
+    features: Path, tmp_path: Path
+) -> None:
+    talks = pd.read_parquet(features / "conversations.parquet")
+    talks.loc[talks.index[:6], "comment"] = ["", "  ", "\n", "\u3000", None, " ok "]
+    people = pd.read_parquet(features / "customers.parquet")
+    blank = write_features(tmp_path / "blank", talks, people)
+    alone = pd.concat(data.conversation_chunks(blank, 200, only_commented=True), ignore_index=True)
+    among = pd.concat(map(data.commented, data.conversation_chunks(blank, 200)), ignore_index=True)
+    pd.testing.assert_frame_equal(alone, among)
+    assert " ok " in set(alone["text"]) and 100 < len(alone) < len(talks)
+    without = write_features(tmp_path / "none", talks.drop(columns="comment"), people)
+    assert sum(map(len, data.conversation_chunks(without, 200, only_commented=True))) == 0
+
+
 def test_reasons_name_what_was_planted(trained: Trained, features: Path) -> None:
     scores = pd.read_parquet(ml.score(trained[0], SETTINGS, features).satisfaction_scores)
     talks = pd.read_parquet(features / "conversations.parquet")
@@ -71,7 +86,7 @@ def test_reasons_name_what_was_planted(trained: Trained, features: Path) -> None
 
 
 def test_chances_beside_reasons_are_those_the_model_gives(trained: Trained, features: Path) -> None:
-    from ml.reasons import told
+    from ml.reasons import reader_of, told
     from ml.registry import Registry
 
     registry = Registry(trained[0])
@@ -85,7 +100,7 @@ def test_chances_beside_reasons_are_those_the_model_gives(trained: Trained, feat
             else data.conversation_inputs(data.read_labelled(features))
         )
         inputs = data.conform(frame.head(200), champion.columns)
-        chances, _ = told(champion.model, inputs)
+        chances, _ = told(champion.model, inputs, reader_of(champion.model))
         assert np.array_equal(chances, champion.model.predict_proba(inputs))
 
 
