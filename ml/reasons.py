@@ -21,13 +21,17 @@ from sklearn.pipeline import Pipeline
 
 from ml.estimators import Blend, Calibrated, corrected
 from ml.features import TEXT
-from ml.terms import sentence
+from ml.terms import sentence, shown_number
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_REASONS = 3
 LEAST_EFFECT = 0.01
 MOST_SENTENCES = 20_000
+SAID_IN_WORDS = frozenset({TEXT, "is_reopened", "day_of_week"})
+"""Inputs whose numbers are told by a word."""
+PLACE = "\x00"
+"""Stands where a number goes."""
 _WORD = re.compile(r"^(?!not:|_)(?:.*[\u3400-\ufaff]{2}|.*[^\W\u3400-\ufaff])")
 
 
@@ -266,11 +270,24 @@ def _reasons(
     """A row's reasons as JSON text, put together from parts: `json.dumps` took half of the time."""
     return "[{}]".format(
         ", ".join(
-            f"{_begun(names[index], values[names[index]][place], effect > 0)}{round(effect, 4)!r}}}"
+            f"{_told_of(names[index], values[names[index]][place], effect > 0)}{round(effect, 4)!r}}}"
             for index, effect in zip(chosen, effects, strict=True)
             if abs(effect) >= LEAST_EFFECT
         )
     )
+
+
+def _told_of(name: str, value: Any, raises: bool) -> str:
+    """All of a reason but its effect; numbers are nearly all different, words are what others said."""
+    if isinstance(value, float) and value == value and name not in SAID_IN_WORDS:
+        return shown_number(value).join(_frame(name, raises))
+    return _begun(name, value, raises)
+
+
+@lru_cache(maxsize=MOST_SENTENCES)
+def _frame(name: str, raises: bool) -> list[str]:
+    """What stands around a number in the reason that tells of it, in both languages."""
+    return _begun(name, PLACE, raises).split(json.dumps(PLACE).strip('"'))
 
 
 @lru_cache(maxsize=MOST_SENTENCES, typed=True)

@@ -105,7 +105,12 @@ def _shown(name: str, value: Any, language: Language) -> str:
     if name == "day_of_week" and 1 <= value <= 7:
         return DAYS[language][int(value) - 1]
     if isinstance(value, float):
-        return f"{value:,.2f}".rstrip("0").rstrip(".")
+        return shown_number(value)
     if language == "zh":
         return VALUES_ZH.get(name, {}).get(str(value), str(value))
     return str(value)
+
+
+def shown_number(value: float) -> str:
+    """Two decimals at most."""
+    return f"{value:,.2f}".rstrip("0").rstrip(".")
