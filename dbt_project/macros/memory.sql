@@ -21,11 +21,12 @@ changed as (
 {%- endmacro %}
 
 {# After the rows of a remembering model: a row of nothing but its key for each key that is gone, which
-   dbt's delete+insert then takes out with the old row. `forget_gone` removes it again. #}
-{% macro gone(key) -%}
+   dbt's delete+insert then takes out with the old row. `forget_gone` removes it again. A key that `has_several` rows
+   may be there and have none any more, so each that changed gets such a row. #}
+{% macro gone(key, has_several=false) -%}
     {% if is_incremental() -%}
     union all by name
-    select changed.{{ key }} from changed anti join versioned using ({{ key }})
+    select changed.{{ key }} from changed {{- '' if has_several else ' anti join versioned using (' ~ key ~ ')' }}
     {%- endif %}
 {%- endmacro %}
 

@@ -85,7 +85,7 @@ described as (
 
 final as (
     select * from described
-    {{ gone('customer_hash') }}
+    {{ gone('customer_hash', has_several=true) }}
 )
 
 select * from final

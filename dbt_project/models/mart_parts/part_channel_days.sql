@@ -103,7 +103,7 @@ described as (
 
 final as (
     select * from described
-    {{ gone('month') }}
+    {{ gone('month', has_several=true) }}
 )
 
 select * from final

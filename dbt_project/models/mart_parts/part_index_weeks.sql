@@ -126,7 +126,7 @@ described as (
 
 final as (
     select * from described
-    {{ gone('week') }}
+    {{ gone('week', has_several=true) }}
 )
 
 select * from final

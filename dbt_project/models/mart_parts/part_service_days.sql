@@ -109,7 +109,7 @@ described as (
 
 final as (
     select * from described
-    {{ gone('month') }}
+    {{ gone('month', has_several=true) }}
 )
 
 select * from final
