@@ -69,6 +69,11 @@ CHANGES: dict[str, tuple[Change, str, str]] = {
                                    "email": "lina@shop.example", "team": "east"}),
         "intermediate.part_service_days", "team",
     ),
+    "all conversations go, orders and answers stay": (
+        _statement("update ops.ledger set status = 'held' "
+                   "where entity in ('communications', 'conversations', 'email_messages')"),
+        "intermediate.int_needs_in_order", "need",
+    ),
     "what was bought": (
         _batch("shop", "orders", {"order_id": "o901", "customer_id": "c2", "amount": "99999",
                                   "ordered_at": "2024-04-01T00:00:00.000000Z"}),
