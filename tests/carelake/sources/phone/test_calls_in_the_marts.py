@@ -38,7 +38,12 @@ def build(ctx: Context, tmp_path: Path) -> None:
     dbt = Dbt(tmp_path)
     dbt.warehouse = ctx.home.warehouse
     dbt.environment |= {"CARELAKE_WAREHOUSE": str(ctx.home.warehouse), "CARELAKE_PEPPER": PEPPER}
-    chosen = ["+agg_service_daily", "+source_runs", "+fct_communications"]
+    chosen = [
+        "+agg_service_daily",
+        "+fct_conversation_metrics",
+        "+source_runs",
+        "+fct_communications",
+    ]
     dbt("build", "--select", *chosen, "--exclude", "resource_type:unit_test")
 
 
