@@ -275,7 +275,7 @@ def mails_peer(folder: str) -> dict[str, Any]:
 def main() -> None:
     """`python benchmarks/sides.py NAME ARGUMENTS...`."""
     found = globals()[sys.argv[1]](*sys.argv[2:])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     print(json.dumps({**found, "peak_gb": round(peak, 2)}))
 
 

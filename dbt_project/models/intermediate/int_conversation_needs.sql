@@ -13,64 +13,82 @@ rules_version as (
     select coalesce(sum(hash(need, kind, word)), 0) as version from rules
 ),
 
-versioned as materialized (
+meanings as (
     select
+        word,
+        kind = 'category' as is_category,
+        list(distinct need) as needs,
+    from rules
+    group by word, is_category
+),
+
+-- One row: a join with the rules would gather the needs of all conversations at once, which takes gigabytes.
+dictionary as (
+    select
+        rules_version.version,
+        map_from_entries(list({ 'key': word, 'value': needs }) filter (where is_category)) as by_category,
+        map_from_entries(list({ 'key': word, 'value': needs }) filter (where not is_category)) as by_keyword,
+    from rules_version
+    left join meanings on true
+    group by rules_version.version
+),
+
+numbered as not materialized (
+    select
+        conversations.conversation_key,
         conversations.conversation_hash,
-        hash(conversations.row_version, texts.row_version, rules_version.version) as row_version,
+        lower(conversations.category) as category,
+        texts.text,
+        dictionary.by_category,
+        dictionary.by_keyword,
+        hash(conversations.row_version, texts.row_version, dictionary.version) as row_version,
     from {{ ref('int_conversations') }} as conversations
-    cross join rules_version
-    left join {{ ref('int_conversation_texts') }} as texts using (conversation_key)
+    cross join dictionary
+    left join {{ ref('int_conversation_texts') }} as texts using (conversation_hash)
+),
+
+versioned as materialized (
+    select conversation_hash, row_version from numbered
 ),
 
 {{ changed('conversation_hash') }},
 
-conversations as (
-    select conversations.conversation_key, conversations.conversation_hash, lower(conversations.category) as category,
-    from {{ ref('int_conversations') }} as conversations
-    {% if is_incremental() %}semi join changed on conversations.conversation_hash = changed.conversation_hash{% endif %}
-),
-
 -- All keywords are one pattern, so that a text is gone through once.
-written as (
+read_out as (
     select
-        conversations.conversation_hash,
-        unnest(list_distinct(regexp_extract_all(lower(texts.text), getvariable('need_pattern')))) as word,
-    from conversations
-    inner join {{ ref('int_conversation_texts') }} as texts using (conversation_key)
+        * exclude (category, text, by_category, by_keyword),
+        coalesce(map_extract_value(by_category, category), []) as from_category,
+        list_transform(
+            list_distinct(regexp_extract_all(lower(text), getvariable('need_pattern'))),
+            lambda word: map_extract_value(by_keyword, word)
+        ) as from_keywords,
+    from numbered
+    {% if is_incremental() %}semi join changed using (conversation_hash){% endif %}
 ),
 
-matched as (
-    select conversations.conversation_hash, rules.need, 'category' as evidence
-    from conversations
-    inner join rules on conversations.category = rules.word and rules.kind = 'category'
-    union
-    select written.conversation_hash, rules.need, 'keyword'
-    from written
-    inner join rules on written.word = rules.word and rules.kind in ('en', 'zh')
-),
-
-gathered as (
-    -- 'category' comes before 'keyword': what a source says goes before what is read out of a text
-    select conversation_hash, need, min(evidence) as evidence,
-    from matched
-    group by conversation_hash, need
-),
-
+-- What a source says goes before what is read out of a text.
 listed as (
-    select conversation_hash, list_sort(list({ 'need': need, 'evidence': evidence })) as needs,
-    from gathered
-    group by conversation_hash
+    select
+        * exclude (from_category, from_keywords),
+        list_sort(list_concat(
+            list_transform(from_category, lambda need: { 'need': need, 'evidence': 'category' }),
+            list_transform(
+                list_filter(
+                    list_distinct(flatten(from_keywords)), lambda need: not list_contains(from_category, need)
+                ),
+                lambda need: { 'need': need, 'evidence': 'keyword' }
+            )
+        )) as needs,
+    from read_out
 ),
 
 described as (
     select
-        conversations.conversation_key,
-        coalesce(listed.needs, [{ 'need': 'unknown', 'evidence': null }]) as needs,
-        conversations.conversation_hash,
-        versioned.row_version,
-    from conversations
-    inner join versioned using (conversation_hash)
-    left join listed using (conversation_hash)
+        conversation_key,
+        case when len(needs) > 0 then needs else [{ 'need': 'unknown', 'evidence': null }] end as needs,
+        conversation_hash,
+        row_version,
+    from listed
 ),
 
 final as (
