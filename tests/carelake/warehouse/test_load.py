@@ -82,6 +82,40 @@ def test_columns_values_and_times_are_mapped_and_the_rest_is_kept(
     ]
 
 
+def test_ids_and_addresses_that_look_the_same_are_the_same(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    ctx = make_context("""
+        sources:
+          - name: people
+            kind: files
+            path: inbox/people*
+            format: jsonl
+            entity: customers
+            columns: {customer_id: id, email: mail, handle: nick}
+    """)
+    plain = ("7", "a@b.example", "邓 丽👩‍👩‍👧")
+    dressed = (
+        "{}",
+        "\t{}",
+        "{}\t",
+        "{} \r\n",
+        "\u200e{}",
+        "\u202a{}\u202c",
+        "\ufeff{}",
+        "\xa0{}\u3000",
+    )
+    rows = [
+        {**dict(zip(("id", "mail", "nick"), map(how.format, plain), strict=True)), "n": n}
+        for n, how in enumerate(dressed)
+    ]
+    rows += [{"id": "7.0\t", "mail": "\t", "nick": "\u200b \n"}]
+    put(tmp_path, "people.jsonl", "\n".join(map(json.dumps, rows)))
+    bring(ctx)
+    found = ask(ctx, "select customer_id, email, handle from raw.customers order by row_number")
+    assert found == [plain] * len(dressed) + [("7", None, None)]
+
+
 def test_each_broken_csv_record_costs_itself_only_and_the_account_closes(
     tmp_path: Path, make_context: Callable[..., Context]
 ) -> None:
