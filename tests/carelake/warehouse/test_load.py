@@ -407,3 +407,14 @@ def test_a_mapped_member_inside_a_json_object_is_found_by_its_path(
     bring(ctx)
     rows = ask(ctx, "select communication_id, body, handle from raw.communications order by 1")
     assert rows == [("1", "hi", "u1"), ("2", None, None)]
+
+
+@pytest.mark.parametrize("name", ["calls.CSV.GZ", "calls.csv.Zst"])
+def test_packed_files_are_known_by_an_end_in_capitals_too(
+    tmp_path: Path, make_context: Callable[..., Context], name: str
+) -> None:
+    pack = gzip.compress if name.endswith("GZ") else zstandard.ZstdCompressor().compress
+    ctx = company(make_context)
+    put(tmp_path, name, pack(b"id,number,at,text,way,mood\n1,138,,hi,in,\n"))
+    (result,) = bring(ctx)
+    assert (result.n_raw, result.held_reason) == (1, None)
