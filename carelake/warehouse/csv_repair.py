@@ -5,7 +5,7 @@ through the file line by line, gives each broken record up alone, and leaves a c
 fast reader then takes whole. It runs only for files with a fault.
 
 Both ways read alike: a field is quoted when a quote stands at its beginning, one blank before it at
-most; blanks behind the closing quote do not count; one empty field too many at the end is none.
+most; blanks behind the closing quote do not count; empty fields too many at the end are none.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ class Splitter:
         return None
 
     def count_fault(self, n_columns: int) -> str | None:
-        """Why the fields are not those of a record; drops one empty field at the end."""
-        if len(self.fields) == n_columns + 1 and not self.fields[-1]:
+        """Why the fields are not those of a record; drops empty ones too many at the end."""
+        while len(self.fields) > n_columns and not self.fields[-1]:
             self.fields.pop()
         if len(self.fields) == n_columns:
             return None

@@ -418,3 +418,16 @@ def test_packed_files_are_known_by_an_end_in_capitals_too(
     put(tmp_path, name, pack(b"id,number,at,text,way,mood\n1,138,,hi,in,\n"))
     (result,) = bring(ctx)
     assert (result.n_raw, result.held_reason) == (1, None)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_record_is_read_alike_whether_another_one_is_broken_or_not(
+    tmp_path: Path, make_context: Callable[..., Context], broken: bool
+) -> None:
+    ctx = company(make_context)
+    text = 'id,number,at,text,way\n1,1,,a,Out,\n2,1,,b,Out,,\n3,1,,c,Out,,,""\n4,1,,d,Out,, \n'
+    put(tmp_path, "calls.csv", text + ("5,few\n" if broken else ""))
+    (batch,) = bring(ctx)
+    found = ask(ctx, "select communication_id, body from raw.communications order by row_number")
+    assert found == [("1", "a"), ("2", "b"), ("3", "c")]
+    assert batch.n_rejects == 1 + int(broken)
