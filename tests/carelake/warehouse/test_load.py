@@ -13,6 +13,7 @@ import zstandard
 
 from carelake.settings import Context
 from carelake.sources.extract import extract_source
+from carelake.warehouse.csv_repair import Dialect, look_at, may_go_on
 from carelake.warehouse.ledger import BatchResult
 from carelake.warehouse.load import load
 from carelake.warehouse.quarantine import replay, show
@@ -431,3 +432,38 @@ def test_a_record_is_read_alike_whether_another_one_is_broken_or_not(
     found = ask(ctx, "select communication_id, body from raw.communications order by row_number")
     assert found == [("1", "a"), ("2", "b"), ("3", "c")]
     assert batch.n_rejects == 1 + int(broken)
+
+
+@pytest.mark.parametrize("name", ["calls.csv", "calls.csv.gz"])
+@pytest.mark.parametrize(
+    ("lines", "bodies"),
+    [
+        # DuckDB's reader goes on behind a quote, blanks and another quote, over the end of a line
+        (['1,1,,"never closed', '2,1,,5" " " ,Out', "3,1,,z,Out"], ['5" " " ', "z"]),
+        (['1,1,,"a" "b",Out', "2,1,,z,Out"], ["z"]),
+        (['1,1,, "" """",Out', "2,1,,z,Out"], ["z"]),
+    ],
+)
+def test_a_quote_and_blanks_and_a_quote_join_nothing(
+    tmp_path: Path,
+    make_context: Callable[..., Context],
+    name: str,
+    lines: list[str],
+    bodies: list[str],
+) -> None:
+    ctx = company(make_context)
+    text = "\n".join(["id,number,at,text,way", *lines]).encode()
+    put(tmp_path, name, gzip.compress(text) if name.endswith(".gz") else text)
+    (batch,) = bring(ctx)
+    found = ask(ctx, "select body from raw.communications order by row_number")
+    assert found == [(body,) for body in bodies]
+    assert batch.n_rejects == 1
+
+
+def test_blanks_within_quotes_and_quotes_within_texts_are_read_the_fast_way(tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    path.write_text('a,b\n" ", " "\n"say ""yes"" ""no"" ","x"\n"","" \n"a""",b\n')
+    head = look_at(path, Dialect(), '"', 1000, header=True)
+    assert not may_go_on(path, head)
+    path.write_text('a,b\n" "' + " " * 3_000_000 + '" ",x\n')
+    assert may_go_on(path, head)
