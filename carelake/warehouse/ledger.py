@@ -14,6 +14,7 @@ from carelake.warehouse.arrow_columns import integers, strings
 from carelake.warehouse.connection import insert_rows, literal, now_utc
 from carelake.warehouse.csv_repair import Dialect
 from carelake.warehouse.incoming import Reject
+from carelake.warehouse.schema import raw_tables
 
 
 @dataclass
@@ -46,17 +47,17 @@ class FileResult:
     unreadable: str | None = None
 
 
-def forget_batch(con: duckdb.DuckDBPyConnection, source: Source, batch_id: str) -> int:
+def forget_batch(con: duckdb.DuckDBPyConnection, batch_id: str) -> int:
     """Remove the rows that an earlier load of this batch left, and give its place in the ledger."""
     known = con.execute(
-        f"select batch_seq, entity from ops.ledger where batch_id = {literal(batch_id)}"
+        f"select batch_seq from ops.ledger where batch_id = {literal(batch_id)}"
     ).fetchone()
     if known is None:
         last = con.execute("select coalesce(max(batch_seq), 0) from ops.ledger").fetchone()
         return int(last[0]) + 1 if last else 1
-    # the mapping may have called its records something else then
-    raw = {f"raw.{known[1]}", f"raw.{source.raw_table}"}
-    for table in (*sorted(raw), "ops.structural_rejects", "ops.batch_files"):
+    # the mapping may have called its records something else then, so all are gone through
+    raw = [f"raw.{table}" for table in raw_tables()]
+    for table in (*raw, "ops.structural_rejects", "ops.batch_files"):
         con.execute(f"delete from {table} where batch_id = {literal(batch_id)}")
     return int(known[0])
 

@@ -223,7 +223,7 @@ def _write(
     began: float,
     result: BatchResult,
 ) -> None:
-    sequence = forget_batch(con, source, manifest.batch_id)
+    sequence = forget_batch(con, manifest.batch_id)
     columns: dict[str, None] = {}
     for each in staged:
         loaded = _write_file(con, source, manifest, each, sequence)
