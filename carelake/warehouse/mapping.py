@@ -71,6 +71,11 @@ class _Finder:
         self._folded = {name.strip().lower(): name for name in reversed(incoming.columns)}
         self.used: set[str] = set()
 
+    @property
+    def is_json(self) -> bool:
+        """Whether the file's records are JSON."""
+        return self._incoming.json_record is not None
+
     def __call__(self, theirs: str) -> str | None:
         """SQL expression of a column's text, None when the file has no such column."""
         name = (
@@ -100,6 +105,9 @@ def _ours(source: Source, ours: str, find: _Finder) -> str:
         text = _case(text, source.values[ours])
     if ours.endswith("_id") or ours in CLUES:
         text = _as_seen(text)
+        if find.is_json:
+            # Python writes so that there is no number: all who have none would be one customer
+            text = f"nullif({text}, 'NaN')"
     if source.shape is None and (ours.endswith("_id") or ours == "in_reply_to"):
         # tools that read a number column with gaps write its ids as 1234.0
         whole = f"regexp_replace({text}, '^(\\d+)\\.0$', '\\1')"

@@ -237,6 +237,9 @@ def _text(name: str, kind: str) -> str:
         return (
             f"case when isfinite({place}) then {place}::varchar || ':00' else {place}::varchar end"
         )
+    if kind in ("FLOAT", "DOUBLE"):
+        # how programs without a NULL for numbers write that there is none
+        return f"case when not isnan({place}) then {place}::varchar end"
     if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")):
         return f"to_json({place})::varchar"
     return f"{place}::varchar"

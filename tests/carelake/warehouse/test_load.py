@@ -8,6 +8,8 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
@@ -467,3 +469,19 @@ def test_blanks_within_quotes_and_quotes_within_texts_are_read_the_fast_way(tmp_
     assert not may_go_on(path, head)
     path.write_text('a,b\n" "' + " " * 3_000_000 + '" ",x\n')
     assert may_go_on(path, head)
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
+def test_an_id_that_is_no_number_is_missing(
+    tmp_path: Path, make_context: Callable[..., Context], file_format: str
+) -> None:
+    ctx = company(make_context, file_format)
+    if file_format == "jsonl":
+        put(tmp_path, "calls", '{"id": NaN, "text": "a"}\n{"id": 7.0, "text": "NaN"}\n')
+    else:
+        (tmp_path / "inbox").mkdir()
+        table = pa.table({"id": [float("nan"), 7.0], "text": ["a", "NaN"]})
+        pq.write_table(table, tmp_path / "inbox" / "calls")
+    bring(ctx)
+    found = ask(ctx, "select communication_id, body from raw.communications order by row_number")
+    assert found == [(None, "a"), ("7", "NaN")]
