@@ -24,6 +24,9 @@ from carelake import (
 )
 from carelake.cli_common import perform, progress, ready, say
 
+STOPPED = 130
+GOES_ON = "carelake: stopped; run it again, it goes on where it was"
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -320,6 +323,8 @@ def main() -> None:
         app()
     except SystemExit as end:  # how typer ends, well or not
         note_command(app, began, 0 if end.code is None else end.code)
+        if end.code == STOPPED:  # typer says nothing of it
+            typer.echo(GOES_ON, err=True)
         raise
     except Exception as error:
         note_command(app, began, getattr(error, "exit_code", 1), error)
@@ -331,9 +336,9 @@ def main() -> None:
         say(f"carelake: {told}", err=True)
         sys.exit(told.exit_code)
     except KeyboardInterrupt:
-        note_command(app, began, 130)
-        typer.echo("carelake: stopped; run it again, it goes on where it was", err=True)
-        sys.exit(130)
+        note_command(app, began, STOPPED)
+        typer.echo(GOES_ON, err=True)
+        sys.exit(STOPPED)
 
 
 if __name__ == "__main__":

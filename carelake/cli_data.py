@@ -174,7 +174,8 @@ def quarantine_show(
                 f"  {one_line(record.reason)}\n  `carelake batch release {record.batch_id}` or discard"
             )
             continue
-        where = f"line {record.line}" if record.line else f"record {record.row}"
+        where = f"record {record.row}" if record.row else "the whole file"
+        where = f"line {record.line}" if record.line else where
         say(f"{record.source} · {record.batch_id} · {one_line(record.file)} · {where}")
         say(f"  {one_line(record.reason)}")
         if record.text:

@@ -160,6 +160,8 @@ def _written(folder: Path) -> Iterator[None]:
 
 def _copy(path: Path, folder: Path, ordinal: int, name: str) -> LandedFile:
     safe = re.sub(r"[^\w.\-]", "_", path.name, flags=re.ASCII)[-80:]
+    # readers tell by the end of a name that a file is packed; Windows may write it in capitals
+    safe = re.sub(r"\.(gz|zst)$", lambda end: end[0].lower(), safe, flags=re.IGNORECASE)
     target = folder / f"{ordinal:04d}-{safe}"
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as reader, target.open("wb") as writer:

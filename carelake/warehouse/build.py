@@ -240,6 +240,9 @@ def _invoke(
 
 
 def _raise_exception(ctx: Context, outcome: Any) -> None:
+    if isinstance(outcome.exception, KeyboardInterrupt):
+        # somebody ended it: no model is at fault, and readers need not be told
+        raise outcome.exception
     if outcome.exception is not None:
         said = " ".join(str(outcome.exception).split())
         raise RunFailed(f"dbt: {company.as_named(said, ctx)}") from outcome.exception

@@ -5,11 +5,12 @@ through the file line by line, gives each broken record up alone, and leaves a c
 fast reader then takes whole. It runs only for files with a fault.
 
 Both ways read alike: a field is quoted when a quote stands at its beginning, one blank before it at
-most; blanks behind the closing quote do not count; one empty field too many at the end is none.
+most; blanks behind the closing quote do not count; empty fields too many at the end are none.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ MAX_LINES = 100_000
 MAX_ALIKE = 500
 """After so many lines that look like records of their own, an open quote was never closed."""
 RAW_TEXT_LIMIT = 10_000
+SEAM = 100
+"""Bytes before a quote that tell what it is."""
 DELIMITERS = ",;\t|"
 UNREADABLE = (OSError, EOFError, zlib.error)
 
@@ -124,8 +127,8 @@ class Splitter:
         return None
 
     def count_fault(self, n_columns: int) -> str | None:
-        """Why the fields are not those of a record; drops one empty field at the end."""
-        if len(self.fields) == n_columns + 1 and not self.fields[-1]:
+        """Why the fields are not those of a record; drops empty ones too many at the end."""
+        while len(self.fields) > n_columns and not self.fields[-1]:
             self.fields.pop()
         if len(self.fields) == n_columns:
             return None
@@ -231,6 +234,45 @@ def may_be_endless(path: Path, head: Head, limit: int) -> bool:
             else:
                 return True
     return False
+
+
+def may_go_on(path: Path, head: Head) -> bool:
+    """Whether blanks and another quote may stand behind the closing quote of a field.
+
+    DuckDB's reader takes that for more of the field, drops the quotes, and reads on over the ends of
+    lines: behind a quote that was never closed, good records would end up in a text.
+
+    Raises:
+        UnreadableFile: the file is cut or not what its name says.
+    """
+    quote = head.dialect.quote.encode()
+    seam = re.compile(re.escape(quote) + b"(?= +" + re.escape(quote) + b")")
+    begins = (head.dialect.delimiter.encode(), b"\n", b"\r")
+    left = b"\n"
+    try:
+        with open_plain(path) as file:
+            while chunk := file.read(HEAD):
+                text = left + chunk
+                if any(
+                    _closes(text, found.start(), quote, begins) for found in seam.finditer(text)
+                ):
+                    return True
+                left = text[max(0, len(text.rstrip(b" ")) - SEAM) :]
+                if len(left) > HEAD:  # a megabyte of blanks is no ordinary text
+                    return True
+    except UNREADABLE as error:
+        raise UnreadableFile(f"cannot be read to its end: {error}") from error
+    return False
+
+
+def _closes(text: bytes, at: int, quote: bytes, begins: tuple[bytes, ...]) -> bool:
+    """Whether the quote at a place ends a field: two in a row are one of its text."""
+    before = text[max(0, at - SEAM) : at + 1]
+    outside = before.rstrip(quote)
+    is_odd = (len(before) - len(outside)) % 2 == 1
+    if outside[-2:-1] in begins:  # one blank may stand before a field's first quote
+        outside = outside.removesuffix(b" ")
+    return is_odd != (outside[-1:] in begins)
 
 
 def _is_whole(line: bytes, head: Head) -> bool:

@@ -14,11 +14,16 @@ from carelake.warehouse.arrow_columns import integers, strings
 from carelake.warehouse.connection import insert_rows, literal, now_utc
 from carelake.warehouse.csv_repair import Dialect
 from carelake.warehouse.incoming import Reject
+from carelake.warehouse.schema import raw_tables
 
 
 @dataclass
 class BatchResult:
-    """What one batch brought: `n_physical = n_raw + n_rejects`."""
+    """What one batch brought: `n_physical = n_raw + n_rejects`.
+
+    Attributes:
+        is_released: a person let it in, whatever a gate would say.
+    """
 
     batch_id: str
     source: str
@@ -26,6 +31,7 @@ class BatchResult:
     n_raw: int = 0
     n_rejects: int = 0
     held_reason: str | None = None
+    is_released: bool = False
     missing: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
 
@@ -41,7 +47,7 @@ class FileResult:
     unreadable: str | None = None
 
 
-def forget_batch(con: duckdb.DuckDBPyConnection, source: Source, batch_id: str) -> int:
+def forget_batch(con: duckdb.DuckDBPyConnection, batch_id: str) -> int:
     """Remove the rows that an earlier load of this batch left, and give its place in the ledger."""
     known = con.execute(
         f"select batch_seq from ops.ledger where batch_id = {literal(batch_id)}"
@@ -49,7 +55,9 @@ def forget_batch(con: duckdb.DuckDBPyConnection, source: Source, batch_id: str) 
     if known is None:
         last = con.execute("select coalesce(max(batch_seq), 0) from ops.ledger").fetchone()
         return int(last[0]) + 1 if last else 1
-    for table in (f"raw.{source.raw_table}", "ops.structural_rejects", "ops.batch_files"):
+    # the mapping may have called its records something else then, so all are gone through
+    raw = [f"raw.{table}" for table in raw_tables()]
+    for table in (*raw, "ops.structural_rejects", "ops.batch_files"):
         con.execute(f"delete from {table} where batch_id = {literal(batch_id)}")
     return int(known[0])
 
@@ -126,7 +134,7 @@ def record_batch(
         "missing_columns": json.dumps(result.missing),
         "new_columns": json.dumps(result.new),
         "seconds": round(seconds, 3),
-        "status": "held" if result.held_reason else "arrived",
+        "status": _status(result),
         "held_reason": result.held_reason,
         "checked_at": None,
         "n_expired": 0,
@@ -139,6 +147,12 @@ def record_batch(
     # a key that is deleted and inserted in one transaction ends the process on a full disk
     changes = ", ".join(f"{name} = excluded.{name}" for name in row if name != "batch_id")
     insert_rows(con, "ops.ledger", [row], f"on conflict (batch_id) do update set {changes}")
+
+
+def _status(result: BatchResult) -> str:
+    if result.is_released:
+        return "released"
+    return "held" if result.held_reason else "arrived"
 
 
 def new_columns(

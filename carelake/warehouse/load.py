@@ -123,11 +123,19 @@ def _microseconds(moment: dt.datetime) -> int:
 
 
 def load_batch(
-    con: duckdb.DuckDBPyConnection, ctx: Context, source: Source, manifest: Manifest
+    con: duckdb.DuckDBPyConnection,
+    ctx: Context,
+    source: Source,
+    manifest: Manifest,
+    *,
+    is_released: bool = False,
 ) -> BatchResult:
     """Load one batch, whole or not at all: rows, rejects and ledger together.
 
     A batch the ledger knows already is replaced, which is what a replay is.
+
+    Args:
+        is_released: a person let it in before, and no gate is asked again.
     """
     scratch = _scratch(ctx)
     landed_at = manifest.extracted_at.isoformat()
@@ -139,7 +147,8 @@ def load_batch(
         while True:
             try:
                 con.execute("begin")
-                result = _write(con, source, manifest, reader, staged, began)
+                result = BatchResult(manifest.batch_id, source.name, is_released=is_released)
+                _write(con, source, manifest, reader, staged, began, result)
                 con.execute("commit")
                 return result
             except _BeginAgain:
@@ -212,9 +221,9 @@ def _write(
     reader: Reader,
     staged: list[_Staged],
     began: float,
-) -> BatchResult:
-    sequence = forget_batch(con, source, manifest.batch_id)
-    result = BatchResult(manifest.batch_id, source.name)
+    result: BatchResult,
+) -> None:
+    sequence = forget_batch(con, manifest.batch_id)
     columns: dict[str, None] = {}
     for each in staged:
         loaded = _write_file(con, source, manifest, each, sequence)
@@ -229,7 +238,6 @@ def _write(
     result.new = new_columns(con, source, manifest.batch_id, list(columns))
     store_dialect(con, source, reader.dialect)
     record_batch(con, source, manifest, result, list(columns), sequence, time.monotonic() - began)
-    return result
 
 
 def _write_file(

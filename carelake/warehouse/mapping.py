@@ -12,6 +12,9 @@ from carelake.warehouse.incoming import Incoming, pointer
 from carelake.warehouse.schema import raw_columns
 
 ISO = "%Y-%m-%dT%H:%M:%S.%fZ"
+CLUES = ("in_reply_to", "email", "handle", "from_address", "to_address")
+"""What tells who is who and what belongs together, besides ids, and phones, which are parsed."""
+UNSEEN = r"[\s\p{Z}\p{Cc}\p{Cf}]+"
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ class _Finder:
         self._folded = {name.strip().lower(): name for name in reversed(incoming.columns)}
         self.used: set[str] = set()
 
+    @property
+    def is_json(self) -> bool:
+        """Whether the file's records are JSON."""
+        return self._incoming.json_record is not None
+
     def __call__(self, theirs: str) -> str | None:
         """SQL expression of a column's text, None when the file has no such column."""
         name = (
@@ -95,13 +103,31 @@ def _ours(source: Source, ours: str, find: _Finder) -> str:
         text = f"coalesce({text}, {literal(source.constants[ours])})"
     if source.values.get(ours):
         text = _case(text, source.values[ours])
+    if ours.endswith("_id") or ours in CLUES:
+        text = _as_seen(text)
+        if find.is_json:
+            # Python writes so that there is no number: all who have none would be one customer
+            text = f"nullif({text}, 'NaN')"
     if source.shape is None and (ours.endswith("_id") or ours == "in_reply_to"):
         # tools that read a number column with gaps write its ids as 1234.0
-        whole = f"regexp_replace(trim({text}), '^(\\d+)\\.0$', '\\1')"
-        text = f"case when ends_with({text}, '.0') or ends_with({text}, ' ') then {whole} else {text} end"
+        whole = f"regexp_replace({text}, '^(\\d+)\\.0$', '\\1')"
+        text = f"case when ends_with({text}, '.0') then {whole} else {text} end"
     if ours in TIME_COLUMNS:
         text = time_text(text, source.time_formats(ours), source.timezone)
     return text
+
+
+def _as_seen(text: str) -> str:
+    """A text without blanks, ends of lines and invisible marks around it.
+
+    Exports write a tab behind an id so that a spreadsheet leaves it alone, and what is copied from
+    a telephone brings marks of direction along: two that look the same are the same.
+    """
+    odd = " or ".join(f"ends_with({text}, chr({code}))" for code in (9, 10, 13, 32))
+    # most are plain, and comparing is cheap: a pattern for each would be dear
+    is_odd = f"{text} < '!' or strlen({text}) > length({text}) or {odd}"
+    bare = f"regexp_replace({text}, '^{UNSEEN}|{UNSEEN}$', '', 'g')"
+    return f"case when {is_odd} then nullif({bare}, '') else {text} end"
 
 
 def _case(text: str, values: dict[str, str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from carelake.errors import ConfigError, RunFailed
-from carelake.landing import manifests, reseal
+from carelake.landing import DamagedManifest, Manifest, manifests, reseal
 from carelake.settings import Context
 from carelake.warehouse.configuration import record_configuration
 from carelake.warehouse.connection import connect, has_table, literal, tell, write_lock
@@ -115,7 +115,9 @@ PUBLISHED = """
 """
 
 
-def replay(ctx: Context, batches: list[str] | None = None) -> list[BatchResult]:
+def replay(
+    ctx: Context, batches: list[str] | None = None, say: Callable[[str], None] = tell
+) -> list[BatchResult]:
     """Load batches again from the landing zone, with the mapping as it is now.
 
     Rows and rejects of the earlier load are replaced, so every record comes back exactly once. A
@@ -123,7 +125,9 @@ def replay(ctx: Context, batches: list[str] | None = None) -> list[BatchResult]:
 
     Args:
         batches: batch ids, whose landed files are taken as they are now, even if somebody changed
-            them; without, every batch that has quarantined records or is held.
+            them, and which are checked anew whatever was decided of them; without, every batch that
+            has quarantined records or is held, and what a person decided of one stays.
+        say: told which sources are left out, because a manifest of theirs is damaged.
 
     Raises:
         ConfigError: a batch that was never loaded, or of which retention removed rows.
@@ -134,16 +138,23 @@ def replay(ctx: Context, batches: list[str] | None = None) -> list[BatchResult]:
         connect(ctx.home, **ctx.settings.duckdb) as con,
     ):
         record_configuration(con, ctx)
-        landed = {m.batch_id: m for m in manifests(ctx.home.landing)}
+        landed = _landed(ctx, say)
         # an older version would come back in the place of a correction or deletion that is gone
         expired = {
             row[0]
             for row in con.execute("select batch_id from ops.ledger where n_expired > 0").fetchall()
         }
-        wanted = batches or [b for b in _with_quarantine(con) if b not in expired]
-        for batch_id in wanted:
-            if batch_id not in landed:
-                raise ConfigError(f"no batch '{batch_id}'; `carelake quarantine list` names them")
+        released = set() if batches else _with_status(con, "released")
+        left_out = expired | _with_status(con, "discarded")
+        wanted = batches or [b for b in _with_quarantine(con) if b not in left_out]
+        gone = [batch_id for batch_id in wanted if batch_id not in landed]
+        if gone and batches:
+            raise ConfigError(
+                f"no batch '{gone[0]}' is landed for a source in sources.yml; "
+                "`carelake quarantine list` names them"
+            )
+        if gone:
+            say(f"left out, not landed for a source in sources.yml: {', '.join(gone)}")
         for batch_id in batches or ():
             if batch_id in expired:
                 raise ConfigError(
@@ -154,12 +165,23 @@ def replay(ctx: Context, batches: list[str] | None = None) -> list[BatchResult]:
         # the stored dialect came from the file that is read again: it is found anew
         con.execute("update ops.sources set csv_dialect = null")
         results = [
-            load_batch(con, ctx, by_name[landed[b].source], landed[b])
+            load_batch(con, ctx, by_name[landed[b].source], landed[b], is_released=b in released)
             for b in wanted
-            if landed[b].source in by_name
+            if b in landed
         ]
         write_ops(con, ctx.home)
         return results
+
+
+def _landed(ctx: Context, say: Callable[[str], None]) -> dict[str, Manifest]:
+    """Manifests of every source by batch, without the sources of which one is damaged."""
+    found: dict[str, Manifest] = {}
+    for source in ctx.sources.sources:
+        try:
+            found |= {m.batch_id: m for m in manifests(ctx.home.landing, source.name)}
+        except DamagedManifest as error:
+            say(f"{source.name}: {error}")
+    return found
 
 
 def decide(ctx: Context, batch_id: str, status: str) -> None:
@@ -181,6 +203,11 @@ def decide(ctx: Context, batch_id: str, status: str) -> None:
             )
         con.execute("update ops.ledger set status = ? where batch_id = ?", [status, batch_id])
         write_ops(con, ctx.home)
+
+
+def _with_status(con: duckdb.DuckDBPyConnection, status: str) -> set[str]:
+    query = f"select batch_id from ops.ledger where status = {literal(status)}"
+    return {row[0] for row in con.execute(query).fetchall()}
 
 
 def _with_quarantine(con: duckdb.DuckDBPyConnection) -> list[str]:

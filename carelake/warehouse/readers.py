@@ -16,6 +16,7 @@ from carelake.warehouse.csv_repair import (
     Head,
     look_at,
     may_be_endless,
+    may_go_on,
     repair,
     shifts,
 )
@@ -117,8 +118,10 @@ class Reader:
         if not head.first:
             return _nothing()
         is_packed = path.suffix in (".gz", ".zst")
-        if not head.is_plain or (
-            not is_packed and may_be_endless(path, head, self.source.max_line_bytes)
+        if (
+            not head.is_plain
+            or (not is_packed and may_be_endless(path, head, self.source.max_line_bytes))
+            or may_go_on(path, head)
         ):
             return self._careful_csv(path)
         columns = self._columns(head)
@@ -234,6 +237,9 @@ def _text(name: str, kind: str) -> str:
         return (
             f"case when isfinite({place}) then {place}::varchar || ':00' else {place}::varchar end"
         )
+    if kind in ("FLOAT", "DOUBLE"):
+        # how programs without a NULL for numbers write that there is none
+        return f"case when not isnan({place}) then {place}::varchar end"
     if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")):
         return f"to_json({place})::varchar"
     return f"{place}::varchar"

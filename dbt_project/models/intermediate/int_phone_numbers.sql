@@ -17,12 +17,13 @@ written as (
 ),
 
 -- An extension or a stray digit is no number; asking the library costs far more than counting.
+-- Digits of any script: Chinese keyboards write wide ones, which the library reads.
 final as (
     select
         phone,
         region,
         case
-            when length(regexp_replace(phone, '\D', '', 'g')) between 7 and 17 then e164(phone, region)
+            when length(regexp_replace(phone, '\P{Nd}', '', 'g')) between 7 and 17 then e164(phone, region)
         end as e164_number,
     from written
 )

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from carelake.landing import manifests
 from carelake.settings import Context
 from carelake.sources.extract import extract_source
+from carelake.sources.names import PAGE
 from carelake.warehouse.load import load
 
 NOTES = """
@@ -111,6 +113,22 @@ def test_pages_make_one_snapshot_and_an_old_snapshot_never_replaces_a_newer_one(
     assert [len(m.files) for m in manifests(ctx.home.landing)] == [2, 1]
     put(tmp_path, "notes-2024-01-page-2.csv", "id\n2\n3\n")
     assert extract(ctx)[0] == "nothing_new"
+
+
+@pytest.mark.parametrize("word", ["backup", "shop", "crm-dump", "mp", "chart"])
+def test_a_word_that_ends_like_a_page_makes_no_pages(
+    tmp_path: Path, make_context: Callable[..., Context], word: str
+) -> None:
+    ctx = make_context(SNAPSHOT)
+    put(tmp_path, f"notes-{word}-20240430.csv", "id\n1\n2\n")
+    put(tmp_path, f"notes-{word}-20240501.csv", "id\n1\n")
+    assert extract(ctx) == ("extracted", ["notes-000001", "notes-000002"])
+    assert [len(m.files) for m in manifests(ctx.home.landing)] == [1, 1]
+
+
+@pytest.mark.parametrize("page", ["-page-1", "_Part2", ".p3", "p4", "-p-5"])
+def test_pages_are_told_by_a_word_of_their_own(page: str) -> None:
+    assert PAGE.sub("", f"notes-20240430{page}.csv") == "notes-20240430.csv"
 
 
 def test_files_elsewhere_are_named_the_same_wherever_their_folder_lies(

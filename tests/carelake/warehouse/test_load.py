@@ -8,11 +8,14 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
 from carelake.settings import Context
 from carelake.sources.extract import extract_source
+from carelake.warehouse.csv_repair import Dialect, look_at, may_go_on
 from carelake.warehouse.ledger import BatchResult
 from carelake.warehouse.load import load
 from carelake.warehouse.quarantine import replay, show
@@ -80,6 +83,40 @@ def test_columns_values_and_times_are_mapped_and_the_rest_is_kept(
         ("8", "139", "2024-01-31T08:00:00.000000Z", "hi", "outbound", None, "B", 2),
         ("9", "140", "31/02/2024 08:00", None, "sideways", None, None, 3),
     ]
+
+
+def test_ids_and_addresses_that_look_the_same_are_the_same(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    ctx = make_context("""
+        sources:
+          - name: people
+            kind: files
+            path: inbox/people*
+            format: jsonl
+            entity: customers
+            columns: {customer_id: id, email: mail, handle: nick}
+    """)
+    plain = ("7", "a@b.example", "邓 丽👩‍👩‍👧")
+    dressed = (
+        "{}",
+        "\t{}",
+        "{}\t",
+        "{} \r\n",
+        "\u200e{}",
+        "\u202a{}\u202c",
+        "\ufeff{}",
+        "\xa0{}\u3000",
+    )
+    rows = [
+        {**dict(zip(("id", "mail", "nick"), map(how.format, plain), strict=True)), "n": n}
+        for n, how in enumerate(dressed)
+    ]
+    rows += [{"id": "7.0\t", "mail": "\t", "nick": "\u200b \n"}]
+    put(tmp_path, "people.jsonl", "\n".join(map(json.dumps, rows)))
+    bring(ctx)
+    found = ask(ctx, "select customer_id, email, handle from raw.customers order by row_number")
+    assert found == [plain] * len(dressed) + [("7", None, None)]
 
 
 def test_each_broken_csv_record_costs_itself_only_and_the_account_closes(
@@ -373,3 +410,78 @@ def test_a_mapped_member_inside_a_json_object_is_found_by_its_path(
     bring(ctx)
     rows = ask(ctx, "select communication_id, body, handle from raw.communications order by 1")
     assert rows == [("1", "hi", "u1"), ("2", None, None)]
+
+
+@pytest.mark.parametrize("name", ["calls.CSV.GZ", "calls.csv.Zst"])
+def test_packed_files_are_known_by_an_end_in_capitals_too(
+    tmp_path: Path, make_context: Callable[..., Context], name: str
+) -> None:
+    pack = gzip.compress if name.endswith("GZ") else zstandard.ZstdCompressor().compress
+    ctx = company(make_context)
+    put(tmp_path, name, pack(b"id,number,at,text,way,mood\n1,138,,hi,in,\n"))
+    (result,) = bring(ctx)
+    assert (result.n_raw, result.held_reason) == (1, None)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_record_is_read_alike_whether_another_one_is_broken_or_not(
+    tmp_path: Path, make_context: Callable[..., Context], broken: bool
+) -> None:
+    ctx = company(make_context)
+    text = 'id,number,at,text,way\n1,1,,a,Out,\n2,1,,b,Out,,\n3,1,,c,Out,,,""\n4,1,,d,Out,, \n'
+    put(tmp_path, "calls.csv", text + ("5,few\n" if broken else ""))
+    (batch,) = bring(ctx)
+    found = ask(ctx, "select communication_id, body from raw.communications order by row_number")
+    assert found == [("1", "a"), ("2", "b"), ("3", "c")]
+    assert batch.n_rejects == 1 + int(broken)
+
+
+@pytest.mark.parametrize("name", ["calls.csv", "calls.csv.gz"])
+@pytest.mark.parametrize(
+    ("lines", "bodies"),
+    [
+        # DuckDB's reader goes on behind a quote, blanks and another quote, over the end of a line
+        (['1,1,,"never closed', '2,1,,5" " " ,Out', "3,1,,z,Out"], ['5" " " ', "z"]),
+        (['1,1,,"a" "b",Out', "2,1,,z,Out"], ["z"]),
+        (['1,1,, "" """",Out', "2,1,,z,Out"], ["z"]),
+    ],
+)
+def test_a_quote_and_blanks_and_a_quote_join_nothing(
+    tmp_path: Path,
+    make_context: Callable[..., Context],
+    name: str,
+    lines: list[str],
+    bodies: list[str],
+) -> None:
+    ctx = company(make_context)
+    text = "\n".join(["id,number,at,text,way", *lines]).encode()
+    put(tmp_path, name, gzip.compress(text) if name.endswith(".gz") else text)
+    (batch,) = bring(ctx)
+    found = ask(ctx, "select body from raw.communications order by row_number")
+    assert found == [(body,) for body in bodies]
+    assert batch.n_rejects == 1
+
+
+def test_blanks_within_quotes_and_quotes_within_texts_are_read_the_fast_way(tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    path.write_text('a,b\n" ", " "\n"say ""yes"" ""no"" ","x"\n"","" \n"a""",b\n')
+    head = look_at(path, Dialect(), '"', 1000, header=True)
+    assert not may_go_on(path, head)
+    path.write_text('a,b\n" "' + " " * 3_000_000 + '" ",x\n')
+    assert may_go_on(path, head)
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
+def test_an_id_that_is_no_number_is_missing(
+    tmp_path: Path, make_context: Callable[..., Context], file_format: str
+) -> None:
+    ctx = company(make_context, file_format)
+    if file_format == "jsonl":
+        put(tmp_path, "calls", '{"id": NaN, "text": "a"}\n{"id": 7.0, "text": "NaN"}\n')
+    else:
+        (tmp_path / "inbox").mkdir()
+        table = pa.table({"id": [float("nan"), 7.0], "text": ["a", "NaN"]})
+        pq.write_table(table, tmp_path / "inbox" / "calls")
+    bring(ctx)
+    found = ask(ctx, "select communication_id, body from raw.communications order by row_number")
+    assert found == [(None, "a"), ("7", "NaN")]

@@ -13,10 +13,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from carelake.errors import ConfigError
 from carelake.settings import Context
 from carelake.sources.extract import extract_source
 from carelake.warehouse.load import load
-from carelake.warehouse.quarantine import replay, show
+from carelake.warehouse.quarantine import decide, replay, show
 
 SOURCE = """
     sources:
@@ -37,11 +38,11 @@ from carelake.warehouse import load, quarantine
 module, name, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
 module = {"load": load, "quarantine": quarantine}[module]
 original, calls = getattr(module, name), []
-def killed(*arguments):
+def killed(*arguments, **named):
     calls.append(1)
     if len(calls) == times:
         os.kill(os.getpid(), signal.SIGKILL)
-    return original(*arguments)
+    return original(*arguments, **named)
 setattr(module, name, killed)
 quarantine.replay(pipeline.open_context())
 """
@@ -105,3 +106,52 @@ def test_a_replay_that_was_killed_is_finished_by_the_next(
     assert ask(mended, "select sum(n_physical) from ops.ledger") == [(2 * BATCHES,)]
     assert len(replay(mended)) == BATCHES - done
     every_row_is_there_once(mended)
+
+
+def test_a_mapping_that_calls_the_records_something_else_leaves_none_behind(
+    mended: Context, make_context: Callable[..., Context]
+) -> None:
+    replay(mended)
+    again = SOURCE.format(delimiter=",").replace("communications", "events")
+    again = again.replace("communication_id: id, body: text", "event_id: id, event_name: text")
+    replay(make_context(again), ["calls-000001"])
+    assert ask(mended, "select event_id from raw.events order by 1") == [("1a",), ("1b",)]
+    left = ask(mended, "select communication_id from raw.communications order by 1")
+    assert left == [("2a",), ("2b",), ("3a",), ("3b",)]
+
+
+@pytest.mark.parametrize("word", ["released", "discarded"])
+def test_what_a_person_decided_of_a_batch_stays_unless_the_batch_is_named(
+    tmp_path: Path, make_context: Callable[..., Context], word: str
+) -> None:
+    ctx = make_context(SOURCE.format(delimiter=","))
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    (folder / "1.csv").write_text("id,text\na,b\nc\n")
+    (folder / "2.csv").write_text('"id,te"xt\n')
+    extract_source(ctx.sources.sources[0], ctx.config_dir, ctx.home.landing)
+    load(ctx)
+    decide(ctx, "calls-000001", word)
+    replay(ctx)
+    assert ask(ctx, "select status, n_physical, n_raw from ops.ledger") == [(word, 3, 1)]
+    replay(ctx, ["calls-000001"])
+    assert ask(ctx, "select status, n_physical, n_raw from ops.ledger") == [("held", 3, 1)]
+
+
+def test_a_damaged_manifest_stops_the_replay_of_its_source_and_of_no_other(
+    tmp_path: Path, make_context: Callable[..., Context]
+) -> None:
+    one = SOURCE.format(delimiter=",")
+    ctx = make_context(one + one.split("\n", 2)[2].replace("calls", "notes"))
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "1.csv").write_text("id,text\na,b\nc\n")
+    for source in ctx.sources.sources:
+        extract_source(source, ctx.config_dir, ctx.home.landing)
+    load(ctx)
+    (ctx.home.landing / "calls" / "calls-000001" / "manifest.json").write_text('{"batch')
+    said: list[str] = []
+    assert [result.batch_id for result in replay(ctx, say=said.append)] == ["notes-000001"]
+    assert "is no manifest any more" in said[0] and said[1].endswith(": calls-000001")
+    assert len(replay(ctx, ["notes-000001"], say=said.append)) == 1
+    with pytest.raises(ConfigError, match="no batch 'calls-000001' is landed"):
+        replay(ctx, ["calls-000001"], say=said.append)
