@@ -32,7 +32,7 @@ from ml.evaluation import best_weights, measure, row_losses
 from ml.features import InputSpec, choose_inputs, conform, kinds
 from ml.linear import Linear, Pair
 from ml.network import Network, WithNetwork
-from ml.own import NONE, OwnCandidates, attempt
+from ml.own import NONE, WHATEVER, OwnCandidates, attempt, fitted, left_out
 from ml.reasons import centre
 from ml.split import split_rows, time_order, usable
 
@@ -196,7 +196,16 @@ def learn(
             told = (tried.params, tried.chances, checked, tried.seconds)
             candidates.append(_candidate(f"own: {tried.name}", Rank.OWN, *told))
         chosen = choose(candidates)
-        model = _fit(spec, shaped, rows.labels, chosen, candidates, seed, own)
+        try:
+            model = _fit(spec, shaped, rows.labels, chosen, candidates, seed, own)
+        except WHATEVER as error:
+            if chosen.rank != Rank.OWN:
+                raise
+            # What learns from some rows may still fail on all of them: then the best of ours is taken.
+            faults.append(left_out(str(chosen.params["class"]), error))
+            candidates = [each for each in candidates if each.rank != Rank.OWN]
+            chosen = choose(candidates)
+            model = _fit(spec, shaped, rows.labels, chosen, candidates, seed)
     weights = best_weights(checked, chosen.chances)
     fitted = Calibrated(model, chosen.slope, chosen.shifts, columns=columns, weights=weights)
     fitted.centre = centre(fitted, shaped)
@@ -357,9 +366,10 @@ def _fit(
     if chosen.rank < Rank.BLEND:
         return flat()
     if chosen.rank == Rank.OWN:
-        made = next(each.make() for each in own.classes if each.name == chosen.params["class"])
+        theirs = next(each for each in own.classes if each.name == chosen.params["class"])
+        made = fitted(theirs, shaped, labels)
         params = _best(candidates, Rank.PLAIN).params
-        return Blend(flat(), made.fit(shaped, labels), 1.0)
+        return Blend(flat(), made, 1.0)
 
     def tall() -> Pipeline:
         last = trees(seed, params["leaves"], params["rounds"])
