@@ -29,7 +29,7 @@ from ml.estimators import (
     trees,
 )
 from ml.evaluation import best_weights, measure, row_losses
-from ml.features import InputSpec, choose_inputs, conform, kinds
+from ml.features import LEAST_TEXTS, InputSpec, choose_inputs, conform, kinds
 from ml.linear import Linear, Pair
 from ml.network import Network, WithNetwork
 from ml.own import NONE, WHATEVER, OwnCandidates, attempt, fitted, left_out
@@ -174,7 +174,10 @@ def learn(
     """
     spec = choose_inputs(rows.inputs)
     if not spec.columns:
-        raise ValueError("no feature varies among the labelled rows")
+        raise ValueError(
+            f"no feature varies among the {len(rows.labels):,} labelled rows "
+            f"(texts are one from {LEAST_TEXTS} on)"
+        )
     columns = kinds(spec)
     shaped = conform(rows.inputs, columns)
     is_full = len(shaped) <= FULL_SEARCH_PER_BUDGET_SECOND * budget
@@ -403,8 +406,10 @@ def _least(candidates: Iterable[Candidate]) -> Candidate:
 
 
 def hush() -> None:
-    """Within `catch_warnings`: narrow bins and an early stop of the solver are expected."""
+    """Within `catch_warnings`: narrow bins, rare classes and an early stop of the solver are expected."""
     warnings.filterwarnings("ignore", message="Bins whose width are too small")
+    warnings.filterwarnings("ignore", message=r"Feature \d+ is constant")
+    warnings.filterwarnings("ignore", message="The least populated class")
     warnings.filterwarnings("ignore", message="Found unknown categories")
     warnings.filterwarnings("ignore", message="Skipping features without any observed values")
     warnings.filterwarnings("ignore", category=ConvergenceWarning)

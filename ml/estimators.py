@@ -277,7 +277,7 @@ def _logs(chances: Array) -> Array:
 def raw_text() -> list[tuple[str, Any]]:
     """Missing text becomes an empty one, and one column becomes the list a vectoriser takes."""
     return [
-        ("fill", SimpleImputer(strategy="constant", fill_value="")),
+        ("fill", SimpleImputer(strategy="constant", fill_value="", keep_empty_features=True)),
         ("flat", FunctionTransformer(np.ravel)),
     ]
 
