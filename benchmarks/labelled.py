@@ -19,6 +19,8 @@ from carelake.setting_groups.base import Strict
 from ml import features as data
 from ml.competition import Rows
 
+NO_LABELS = ("", "nan", "null", "<na>")
+"""What tools write where there is nothing."""
 SHOWN = 20
 """So many columns or labels are named in a message."""
 
@@ -110,7 +112,8 @@ def labelled(
     """
     table, notes = read_table(path, mapping.encoding)
     table = _named(path, table, mapping)
-    said = table[mapping.label.column].str.strip().replace("", None)
+    said = table[mapping.label.column].str.strip()
+    said = said.mask(said.str.casefold().isin(NO_LABELS), None)
     if (missing := int(said.isna().sum())) > 0:
         notes.append(f"{path.name}: {missing:,} rows without a label left out")
     keep = said.notna()

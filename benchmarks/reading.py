@@ -54,7 +54,10 @@ def read_table(path: Path, encoding: str | None = None) -> tuple[pd.DataFrame, l
     if table.empty:
         raise Unreadable(f"{path}: there is no row below the header")
     table.columns = [str(name).strip() for name in table.columns]
-    return table.where(table != "", None).astype("str"), notes
+    # a cell of blanks says no more than an empty one
+    return table.where(table.apply(lambda cells: cells.str.strip()) != "", None).astype(
+        "str"
+    ), notes
 
 
 def decoded(path: Path, content: bytes, encoding: str | None) -> tuple[str, list[str]]:
@@ -114,11 +117,14 @@ def _parquet(path: Path, content: bytes) -> pd.DataFrame:
         table = pd.read_parquet(io.BytesIO(content), dtype_backend="numpy_nullable")
     except (pa.ArrowException, ValueError, OSError) as error:
         raise Unreadable(f"{path}: {' '.join(str(error).split())}") from error
-    table = table.reset_index(drop=True)
+    # pandas keeps a column there that was its index
+    table = table.reset_index(drop=table.index.names == [None])
     return table.astype("object").map(str, na_action="ignore").where(table.notna(), None)
 
 
 def _delimited(path: Path, text: str) -> pd.DataFrame:
+    # Excel's own word for the delimiter, before the header
+    text = re.sub(r"\Asep=.\s*?[\r\n]+", "", text)
     lines = re.split(r"\r\n|\r|\n", text)
     delimiter = max(DELIMITERS, key=lines[0].count)
     # Where each line has the header's number of tabs, a quotation mark is one, and hides no tab or end.

@@ -149,7 +149,7 @@ def test_another_seed_draws_other_folds_and_the_same_seed_the_same(
         ('{"label": 1}\n', [], "this is JSON; write it as CSV"),
         ("PK\x03\x04", [], "a zip archive or an Excel file"),
         ("label,review\na,1\nb,0\nc,0\n", [], "3 of 3 labels in 'label' occur once"),
-        ("label,review\n" + "1,\n0,\n" * 8, [], "rows.csv: no feature varies"),
+        ("label,review\n" + "1,\n0,\n" * 8, [], "rows.csv: no feature varies among the 8"),
         ("label,review\n,a\n", [], "no row has a label in 'label'"),
         ("label,review\n1,a\n0,b\n1,c\n0,d\n", ["--folds", "9"], "too few rows for so many"),
         ("label,review\n1,a\n0,b\n", ["no.csv", "--seed", "1"], "--seed: goes with --folds"),
@@ -222,6 +222,8 @@ def test_cells_stay_in_their_columns_and_rows_whatever_the_delimiter(tmp_path: P
     # each line ends in a delimiter, and a header may be one short for names of rows
     assert read(file, b"review,label\na,1,\nb,0,\n") == [["a", "1"], ["b", "0"]]
     assert read(file, b"review,label\nr1,a,1\nr2,b,0\n") == [["a", "1"], ["b", "0"]]
+    # Excel's word for its delimiter is no header
+    assert read(file, b"sep=;\r\nreview;label\r\na,b;1\r\n") == [["a,b", "1"]]
     # in a file of tabs a quotation mark that nobody closed is one, and one around a cell is none
     tabs = b'review\tlabel\n"well\t1\n"so ""so"""\t0\nan "odd" one\t0\n'
     assert read(file, tabs) == [['"well', "1"], ['so "so"', "0"], ['an "odd" one', "0"]]
@@ -236,6 +238,8 @@ def test_a_parquet_file_reads_like_the_csv_file(tmp_path: Path) -> None:
         for path in (tmp_path / "rows.parquet", write(tmp_path / "rows.csv", table))
     )
     pd.testing.assert_frame_equal(packed, plain)
+    table.set_index("review").to_parquet(tmp_path / "index.parquet")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "index.parquet")[0], plain)
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "rows.parquet").read_bytes()[:60])
     with pytest.raises(Unreadable, match=r"cut\.parquet: "):
         read_table(tmp_path / "cut.parquet")
@@ -263,11 +267,11 @@ def test_labels_are_the_same_however_they_are_spelt(tmp_path: Path) -> None:
     mapping = Mapping.load(MAPPINGS / "text_label.yml")
     file = tmp_path / "rows.csv"
     file.write_text(
-        "Review,LABEL\na,True\nb,False\nc,True\nd,False\ne, \nf,odd\n", encoding="utf-8"
+        "Review,LABEL\na,True\nb,False\nc,True\nd,False\ne, \nf,odd\ng,NaN\n", encoding="utf-8"
     )
     ours, notes = labelled(file, mapping)
     assert ours.classes == ("False", "True") and ours.rows.labels.tolist() == [1, 0, 1, 0]
-    assert notes[0].endswith("1 rows without a label left out")
+    assert notes[0].endswith("2 rows without a label left out")
     assert notes[1].endswith("a label of one row is left out: odd")
     file.write_text("review,label\na,TRUE\nb,false\nc,odd\n", encoding="utf-8")
     theirs, notes = labelled(file, mapping, ours.classes)
@@ -277,6 +281,10 @@ def test_labels_are_the_same_however_they_are_spelt(tmp_path: Path) -> None:
     assert labelled(file, mapping)[0].classes == ("0", "1")
     with pytest.raises(Unreadable, match=r"none of its labels \(0, 1\) occurs"):
         labelled(file, mapping, ours.classes)
+
+
+def test_cells_of_blanks_are_empty(tmp_path: Path) -> None:
+    assert read(tmp_path / "rows", b"review,label\n  ,1\na , \n") == [[None, "1"], ["a ", None]]
 
 
 def test_the_row_of_a_label_that_is_no_number_is_the_files(tmp_path: Path) -> None:
