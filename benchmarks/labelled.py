@@ -1,11 +1,8 @@
-"""Labelled rows of a CSV file in the shape of our feature files, by a mapping."""
+"""Labelled rows of a file in the shape of our feature files, by a mapping."""
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,20 +12,17 @@ import pandas as pd
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from benchmarks.reading import Unreadable, read_table
 from carelake import strict_yaml
 from carelake.encodings import is_encoding
 from carelake.setting_groups.base import Strict
 from ml import features as data
 from ml.competition import Rows
 
-MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-# In this order: GB18030 takes nearly any bytes for Chinese, so UTF-8 has to say no first.
-GUESSES = ("utf-8", "gb18030", "cp1252")
-DELIMITERS = ",;\t|"
-
-
-class Unreadable(Exception):
-    """A file or mapping that cannot be used; the message is one line for a person."""
+NO_LABELS = ("", "nan", "null", "<na>")
+"""What tools write where there is nothing."""
+SHOWN = 20
+"""So many columns or labels are named in a message."""
 
 
 class Label(Strict):
@@ -99,54 +93,27 @@ class Labelled:
     apart: np.ndarray[Any, np.dtype[np.bool_]] | None
 
 
-def read_table(path: Path, encoding: str | None = None) -> pd.DataFrame:
-    """A CSV file as text, packed with gzip or not; empty cells are missing.
-
-    Raises:
-        Unreadable: naming the file and what is wrong with it.
-    """
-    try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise Unreadable(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    text = _decoded(path, content, encoding)
-    head = text.split("\n", 1)[0]
-    delimiter = max(DELIMITERS, key=head.count)
-    try:
-        table = pd.read_csv(io.StringIO(text), sep=delimiter, dtype="str", keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise Unreadable(f"{path}: {' '.join(str(error).split())}") from error
-    if table.empty:
-        raise Unreadable(f"{path}: there is no row below the header")
-    table.columns = [str(name).strip() for name in table.columns]
-    return table.where(table != "", None).astype("str")
-
-
 def labelled(
     path: Path, mapping: Mapping, classes: tuple[str, ...] | None = None
 ) -> tuple[Labelled, list[str]]:
     """Rows of a file with their labels.
 
     Args:
-        path: of a CSV file.
+        path: of the file.
         mapping: of its columns; those a file lacks count as missing, but for label and text.
         classes: of the file a model was trained on; None where this is that file.
 
     Returns:
-        The rows, and what is worth telling about them.
+        The rows, and what is worth telling about them. Classes that the file trained on lacks
+        stand behind its own.
 
     Raises:
         Unreadable: naming file and column.
     """
-    table = read_table(path, mapping.encoding)
-    for name in (mapping.label.column, mapping.text):
-        if name is not None and name not in table:
-            has = ", ".join(table.columns[:20])
-            raise Unreadable(f"{path}: there is no column '{name}'; it has {has}")
-    notes = []
+    table, notes = read_table(path, mapping.encoding)
+    table = _named(path, table, mapping)
     said = table[mapping.label.column].str.strip()
+    said = said.mask(said.str.casefold().isin(NO_LABELS), None)
     if (missing := int(said.isna().sum())) > 0:
         notes.append(f"{path.name}: {missing:,} rows without a label left out")
     keep = said.notna()
@@ -155,15 +122,19 @@ def labelled(
         again = table[mapping.unique].duplicated() & table[mapping.unique].notna()
         notes += [f"{path.name}: {int(again.sum()):,} repeats left out"] if again.any() else []
         keep &= ~again
-    table, said = table[keep].reset_index(drop=True), said[keep].reset_index(drop=True)
-    if table.empty:
+    if not keep.any():
         raise Unreadable(f"{path}: no row has a label in '{mapping.label.column}'")
-    answers = _answers(path, said, mapping.label)
-    found = classes or tuple(sorted(answers.unique(), key=_by_number))
-    if strange := sorted(set(answers) - set(found)):
-        raise Unreadable(f"{path}: label '{strange[0]}' does not occur among the rows trained on")
+    answers = _answers(path, said[keep], mapping.label)
+    if classes is None:
+        answers, more = _without_single(path, answers, mapping.label.column)
+        found = tuple(sorted(answers.unique(), key=_by_number))
+    else:
+        answers = _spelt_alike(answers, classes)
+        found, more = _with_unknown(path, answers, classes)
+    notes += more
     if len(found) < 2:
-        raise Unreadable(f"{path}: all {len(table):,} rows have the label '{found[0]}'")
+        raise Unreadable(f"{path}: all {len(answers):,} rows have the label '{found[0]}'")
+    table = table.loc[answers.index].reset_index(drop=True)
     frame = _frame(table, mapping)
     codes = answers.map({name: place for place, name in enumerate(found)}).to_numpy().astype(int)
     rows = Rows(
@@ -175,27 +146,83 @@ def labelled(
     return Labelled(rows, found, apart), notes
 
 
-def _decoded(path: Path, content: bytes, encoding: str | None) -> str:
-    marked = [name for mark, name in MARKS if content.startswith(mark)]
-    tried = [encoding] if encoding else [*marked, *GUESSES]
-    for name in tried:
-        try:
-            return content.decode(name)
-        except UnicodeDecodeError:
+def _named(path: Path, table: pd.DataFrame, mapping: Mapping) -> pd.DataFrame:
+    """The table with label and text under the mapping's names, whatever their capitals."""
+    for name in (mapping.label.column, mapping.text):
+        if name is None or name in table:
             continue
-    raise Unreadable(f"{path}: no text in {' or '.join(tried)}; name its encoding in the mapping")
+        like = [one for one in table.columns if one.casefold() == name.casefold()]
+        if len(like) != 1:
+            has = ", ".join(table.columns[:SHOWN])
+            raise Unreadable(
+                f"{path}: there is no column '{name}'; it has {has}; name yours in the mapping"
+            )
+        table = table.rename(columns={like[0]: name})
+    return table
+
+
+def _without_single(
+    path: Path, answers: pd.Series[Any], column: str
+) -> tuple[pd.Series[Any], list[str]]:
+    """Without labels that one row has: of one row nothing can be learned and checked as well."""
+    single = answers.map(answers.value_counts()) == 1
+    if not single.any():
+        return answers, []
+    names = ", ".join(answers[single].iloc[:SHOWN])
+    if 2 * int(single.sum()) > len(answers):
+        raise Unreadable(
+            f"{path}: {int(single.sum()):,} of {len(answers):,} labels in '{column}' occur once; "
+            f"name the column with the classes in the mapping"
+        )
+    return answers[~single], [f"{path.name}: a label of one row is left out: {names}"]
+
+
+def _spelt_alike(answers: pd.Series[Any], classes: tuple[str, ...]) -> pd.Series[Any]:
+    """Labels in the spelling of the classes, where only capitals differ (Excel writes TRUE)."""
+    known = {name.casefold(): name for name in classes}
+    return answers.map(lambda name: name if name in classes else known.get(name.casefold(), name))
+
+
+def _with_unknown(
+    path: Path, answers: pd.Series[Any], classes: tuple[str, ...]
+) -> tuple[tuple[str, ...], list[str]]:
+    """The classes with those behind them that no row trained on had, and a line about these."""
+    unknown = ~answers.isin(classes)
+    if not unknown.any():
+        return classes, []
+    names = sorted(answers[unknown].unique())
+    if unknown.all():
+        raise Unreadable(
+            f"{path}: none of its labels ({', '.join(names[:SHOWN])}) occurs among the rows trained "
+            f"on ({', '.join(classes[:SHOWN])}); write them alike in both files"
+        )
+    first = int(answers.index[unknown][0]) + 1
+    told = (
+        f"{path.name}: {int(unknown.sum()):,} rows, the first is row {first}, have labels that no row "
+        f"trained on has, and count as missed: {', '.join(names[:SHOWN])}"
+    )
+    return (*classes, *names), [told]
 
 
 def _answers(path: Path, said: pd.Series[Any], label: Label) -> pd.Series[Any]:
     if label.at_least is None:
-        return said
+        return said.map(_plain)
     numbers = pd.to_numeric(said, errors="coerce")
     if (bad := numbers.isna()).any():
         raise Unreadable(
-            f"{path}: row {int(np.argmax(bad)) + 1}, '{label.column}': "
-            f"'{said[bad].iloc[0]}' is no number"
+            f"{path}: row {int(said.index[bad][0]) + 1} below the header, '{label.column}': "
+            f"'{said[bad].iloc[0]}' is no number; mend it, or leave the cell empty"
         )
     return (numbers >= label.at_least).map({True: "1", False: "0"})
+
+
+def _plain(name: str) -> str:
+    """A number as one would write it: a column with gaps makes 1.0 of 1 in many a tool."""
+    try:
+        value = float(name)
+    except ValueError:
+        return name
+    return f"{value:.12g}" if np.isfinite(value) else name
 
 
 def _by_number(name: str) -> tuple[float, str]:

@@ -135,7 +135,7 @@ def features(
     as_of: Annotated[str, typer.Option(help="ISO date, its end; or time, UTC without an offset.")],
     out: Annotated[Path, typer.Option(help="A new folder to write into.")],
 ) -> None:
-    """Write the features as they were known at a moment, for a notebook: two Parquet files.
+    """Write the features as they were known at a moment, for a notebook: three Parquet files.
 
     What the labels have become since then is in the features of the last build.
 

@@ -121,7 +121,7 @@ def satisfaction_card(
             ],
             "By channel and language": [_groups(trained, answers, settings.random_seed)],
             "Calibration": [
-                _calibration(trained),
+                calibration_words(trained),
                 "![Calibration](plots/calibration.png)",
             ],
             "Inputs": [
@@ -231,7 +231,8 @@ def _left_out(name: str, names: float | None) -> str:
     return "Left out on purpose: names of agents and managers" + more
 
 
-def _calibration(trained: Trained) -> str:
+def calibration_words(trained: Trained) -> str:
+    """How far chances hold, and from which on the answer is which."""
     size = len(trained.classes)
     shown = [1] if size == 2 else range(size)
     means = "; ".join(
@@ -250,6 +251,14 @@ def _calibration(trained: Trained) -> str:
             else ", chosen there for macro-F1."
         )
     )
+    if trained.costs is not None:
+        found = trained.metrics
+        rule += (
+            f" It is the cheaper one where a missed dissatisfied customer costs {trained.costs.missed:g} and a "
+            f"needless call {trained.costs.needless:g} (ml.costs): {found['mean_cost']:.3f} per row here, "
+            f"{found['mean_cost_all_satisfied']:.3f} with everybody taken for satisfied, "
+            f"{found['mean_cost_none_satisfied']:.3f} with nobody."
+        )
     slope = trained.model.slope
     return f"{means}. Corrected by slope {slope:.3f} on rows the candidates had not seen; {rule}"
 

@@ -29,10 +29,10 @@ from ml.estimators import (
     trees,
 )
 from ml.evaluation import best_weights, measure, row_losses
-from ml.features import InputSpec, choose_inputs, conform, kinds
+from ml.features import LEAST_TEXTS, InputSpec, choose_inputs, conform, kinds
 from ml.linear import Linear, Pair
 from ml.network import Network, WithNetwork
-from ml.own import NONE, OwnCandidates, attempt
+from ml.own import NONE, WHATEVER, OwnCandidates, attempt, fitted, left_out
 from ml.reasons import centre
 from ml.split import split_rows, time_order, usable
 
@@ -174,7 +174,10 @@ def learn(
     """
     spec = choose_inputs(rows.inputs)
     if not spec.columns:
-        raise ValueError("no feature varies among the labelled rows")
+        raise ValueError(
+            f"no feature varies among the {len(rows.labels):,} labelled rows "
+            f"(texts are one from {LEAST_TEXTS} on)"
+        )
     columns = kinds(spec)
     shaped = conform(rows.inputs, columns)
     is_full = len(shaped) <= FULL_SEARCH_PER_BUDGET_SECOND * budget
@@ -196,7 +199,16 @@ def learn(
             told = (tried.params, tried.chances, checked, tried.seconds)
             candidates.append(_candidate(f"own: {tried.name}", Rank.OWN, *told))
         chosen = choose(candidates)
-        model = _fit(spec, shaped, rows.labels, chosen, candidates, seed, own)
+        try:
+            model = _fit(spec, shaped, rows.labels, chosen, candidates, seed, own)
+        except WHATEVER as error:
+            if chosen.rank != Rank.OWN:
+                raise
+            # What learns from some rows may still fail on all of them: then the best of ours is taken.
+            faults.append(left_out(str(chosen.params["class"]), error))
+            candidates = [each for each in candidates if each.rank != Rank.OWN]
+            chosen = choose(candidates)
+            model = _fit(spec, shaped, rows.labels, chosen, candidates, seed)
     weights = best_weights(checked, chosen.chances)
     fitted = Calibrated(model, chosen.slope, chosen.shifts, columns=columns, weights=weights)
     fitted.centre = centre(fitted, shaped)
@@ -357,9 +369,10 @@ def _fit(
     if chosen.rank < Rank.BLEND:
         return flat()
     if chosen.rank == Rank.OWN:
-        made = next(each.make() for each in own.classes if each.name == chosen.params["class"])
+        theirs = next(each for each in own.classes if each.name == chosen.params["class"])
+        made = fitted(theirs, shaped, labels)
         params = _best(candidates, Rank.PLAIN).params
-        return Blend(flat(), made.fit(shaped, labels), 1.0)
+        return Blend(flat(), made, 1.0)
 
     def tall() -> Pipeline:
         last = trees(seed, params["leaves"], params["rounds"])
@@ -393,8 +406,10 @@ def _least(candidates: Iterable[Candidate]) -> Candidate:
 
 
 def hush() -> None:
-    """Within `catch_warnings`: narrow bins and an early stop of the solver are expected."""
+    """Within `catch_warnings`: narrow bins, rare classes and an early stop of the solver are expected."""
     warnings.filterwarnings("ignore", message="Bins whose width are too small")
+    warnings.filterwarnings("ignore", message=r"Feature \d+ is constant")
+    warnings.filterwarnings("ignore", message="The least populated class")
     warnings.filterwarnings("ignore", message="Found unknown categories")
     warnings.filterwarnings("ignore", message="Skipping features without any observed values")
     warnings.filterwarnings("ignore", category=ConvergenceWarning)

@@ -163,12 +163,24 @@ class Calibrated(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Chances, rows x classes."""
         if self.columns:
             inputs = conform(inputs, self.columns)
+        if len(inputs) == 0:
+            raise _nothing_asked()
         return corrected(self.model.predict_proba(inputs), self.slope, self.shifts)
 
     def predict(self, inputs: pd.DataFrame) -> Array:
         """The class whose weighted chance is largest."""
         answers: Array = np.argmax(self.predict_proba(inputs) * np.asarray(self.weights), axis=1)
         return answers
+
+
+def _nothing_asked() -> Exception:
+    """What a server answers to no rows; any other error it would answer with a stack trace."""
+    from mlflow.exceptions import MlflowException
+
+    refusal: Exception = MlflowException.invalid_parameter_value(
+        "there are no rows; give at least one, with one of the model's columns"
+    )
+    return refusal
 
 
 def corrected(chances: Array, slope: float, shifts: Any) -> Array:
@@ -265,7 +277,7 @@ def _logs(chances: Array) -> Array:
 def raw_text() -> list[tuple[str, Any]]:
     """Missing text becomes an empty one, and one column becomes the list a vectoriser takes."""
     return [
-        ("fill", SimpleImputer(strategy="constant", fill_value="")),
+        ("fill", SimpleImputer(strategy="constant", fill_value="", keep_empty_features=True)),
         ("flat", FunctionTransformer(np.ravel)),
     ]
 

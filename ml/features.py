@@ -301,6 +301,14 @@ def frame_digest(frame: pd.DataFrame) -> str:
 def _existing(path: Path) -> Path:
     if not path.is_file():
         raise RunFailed(f"{path}: feature file is missing; build up to features first")
+    try:
+        pq.read_metadata(path)
+    except pa.ArrowException as error:
+        # a build keeps a folder that is there, as its name is the digest of what is in it
+        what = " ".join(str(error).split())
+        raise RunFailed(
+            f"{path}: feature file is damaged ({what}); remove its folder and `carelake build`"
+        ) from error
     return path
 
 

@@ -115,7 +115,12 @@ def train(name: str, rows: LabelledRows, settings: Settings, own: OwnCandidates)
         raise TooFewLabels(_no_sentiments(rows, settings.ml.min_labels))
     satisfaction.check_labels(found.labels, settings.ml.min_labels, task.rows, found.classes)
     trained = satisfaction.train_classes(
-        task, found, settings.random_seed, settings.ml.time_budget_seconds, own
+        task,
+        found,
+        settings.random_seed,
+        settings.ml.time_budget_seconds,
+        own,
+        settings.ml.costs if found.classes == SATISFIED else None,
     )
     trained.notes.extend(rows.notes)
     return trained

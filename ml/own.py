@@ -13,8 +13,9 @@ import inspect
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +27,9 @@ from carelake.settings import Home
 
 Array = np.ndarray[Any, np.dtype[Any]]
 PREFIX = "company_candidates_"
+METHODS = ("fit", "predict_proba")
+# A stranger's code may also call sys.exit, which would end the training of all others without a word.
+WHATEVER = (Exception, SystemExit)
 
 
 @dataclass(frozen=True)
@@ -74,18 +78,50 @@ def read_own(home: Home, folder: Path | None) -> OwnCandidates:
     for path in files:
         digest.update(path.name.encode() + path.read_bytes())
     package = _copied(home, files, PREFIX + digest.hexdigest()[:12])
-    found: list[Own] = []
+    found: list[tuple[str, Own]] = []
     faults: list[str] = []
     for path in files:
         if path.stem.startswith("_"):
             continue
         try:
             module = importlib.import_module(f"{package}.{path.stem}")
-        except Exception as error:  # whatever a stranger's file does wrong
-            faults.append(f"{path}: cannot be imported ({type(error).__name__}: {error}); mend it")
+        except WHATEVER as error:
+            faults.append(f"{path}: cannot be imported ({said(error)}); mend it")
             continue
-        found += [Own(name, made) for name, made in _defined(module) if _competes(made)]
-    return OwnCandidates(tuple(found), digest.hexdigest()[:16], tuple(faults))
+        for name, made in _defined(module):
+            lacks = [each for each in METHODS if not callable(getattr(made, each, None))]
+            if not lacks:
+                found.append((path.stem, Own(name, made)))
+            elif len(lacks) == 1 and not hasattr(made, "transform"):
+                # one that transforms is a helper
+                faults.append(f"{path}: class {name} has no {lacks[0]}, so it does not compete")
+    return OwnCandidates(_distinct(found), digest.hexdigest()[:16], tuple(faults))
+
+
+def _distinct(found: list[tuple[str, Own]]) -> tuple[Own, ...]:
+    """Candidates under names of their own: a name that two files use gets the file's before it."""
+    names = Counter(own.name for _, own in found)
+    return tuple(
+        replace(own, name=f"{file}.{own.name}") if names[own.name] > 1 else own
+        for file, own in found
+    )
+
+
+def said(error: BaseException) -> str:
+    """An error on one line, as a person reads it."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def fitted(own: Own, inputs: pd.DataFrame, labels: Array) -> Any:
+    """A model of the class that learned from copies of these rows.
+
+    Raises:
+        TypeError: `fit` gave back nothing that could tell chances.
+    """
+    model = own.make().fit(inputs.copy(), labels.copy())
+    if not callable(getattr(model, "predict_proba", None)):
+        raise TypeError(f"fit returned {type(model).__name__}; it has to return the model (self)")
+    return model
 
 
 def attempt(
@@ -103,16 +139,21 @@ def attempt(
     found: list[Array] = []
     try:
         for learn, check in parts:
-            model = own.make().fit(inputs.iloc[learn].copy(), labels[learn])
+            model = fitted(own, inputs.iloc[learn], labels[learn])
             if not found:
                 _check_storable(model)
             chances = np.asarray(model.predict_proba(inputs.iloc[check].copy()), dtype="float64")
             _check_chances(chances, len(check), len(np.unique(labels)))
             found.append(chances)
-    except Exception as error:  # whatever a stranger's class does wrong
-        return None, f"own candidate {own.name} left out: {type(error).__name__}: {error}"
+    except WHATEVER as error:
+        return None, left_out(own.name, error)
     spent = time.perf_counter() - began
     return Attempt(own.name, {"class": own.name}, np.vstack(found), spent), ""
+
+
+def left_out(name: str, error: BaseException) -> str:
+    """The line about a candidate that cannot compete."""
+    return f"own candidate {name} left out: {said(error)}"
 
 
 def trusted(model: Any) -> list[str]:
@@ -177,10 +218,6 @@ def _defined(module: ModuleType, *, functions: bool = False) -> list[tuple[str, 
     ]
 
 
-def _competes(made: Any) -> bool:
-    return all(callable(getattr(made, name, None)) for name in ("fit", "predict_proba"))
-
-
 def _check_storable(model: Any) -> None:
     """A model that cannot be opened safely later is none to compete."""
     from skops.io import dumps, get_untrusted_types
@@ -197,5 +234,7 @@ def _check_storable(model: Any) -> None:
 def _check_chances(chances: Array, rows: int, classes: int) -> None:
     if chances.shape != (rows, classes):
         raise ValueError(f"predict_proba gave {chances.shape}, {(rows, classes)} is expected")
-    if not np.isfinite(chances).all() or (np.abs(chances.sum(axis=1) - 1) > 1e-6).any():
-        raise ValueError("predict_proba gave chances that do not sum to 1")
+    if not np.isfinite(chances).all():
+        raise ValueError("predict_proba gave chances that are no numbers (NaN or infinite)")
+    if (chances < 0).any() or (np.abs(chances.sum(axis=1) - 1) > 1e-6).any():
+        raise ValueError("predict_proba gave chances that do not sum to 1, or some below 0")

@@ -323,7 +323,11 @@ def origin(settings: Settings, extra: str = "") -> dict[str, str]:
 
 
 def _config(settings: Settings) -> str:
-    content = {"seed": settings.random_seed, **settings.ml.model_dump(mode="json")}
+    # without what is not set: a setting that comes later leaves the runs before it as they were
+    content = {
+        "seed": settings.random_seed,
+        **settings.ml.model_dump(mode="json", exclude_none=True),
+    }
     return json.dumps(content, sort_keys=True)
 
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from carelake.setting_groups.company import Costs
 from ml.baselines import RECIPE_INPUTS, label_encoded
 from ml.competition import Candidate, Learned, Rows, hush, learn
 from ml.curves import LearningPoint, importances, learning_curve
 from ml.estimators import Calibrated
-from ml.evaluation import Gain, measure, threshold
+from ml.evaluation import Gain, answer, measure, threshold
 from ml.features import InputSpec, conform, known_times, people_inputs
 from ml.own import NONE, OwnCandidates
 from ml.people import what_names_add
@@ -67,6 +68,7 @@ class Trained:
     learning: list[LearningPoint]
     importances: dict[str, float]
     notes: list[str] = field(default_factory=list)
+    costs: Costs | None = None
 
     @property
     def model(self) -> Calibrated:
@@ -203,9 +205,22 @@ def train_satisfaction(
 
 
 def train_classes(
-    task: Task, labelled: Labelled, seed: int, budget: float, own: OwnCandidates = NONE
+    task: Task,
+    labelled: Labelled,
+    seed: int,
+    budget: float,
+    own: OwnCandidates = NONE,
+    costs: Costs | None = None,
 ) -> Trained:
-    """Train, choose and measure on labelled rows of any task; arguments as of `train_satisfaction`.
+    """Train, choose and measure on labelled rows of any task; other arguments as of `train_satisfaction`.
+
+    Args:
+        task: which model.
+        labelled: its rows.
+        seed: of every random choice.
+        budget: seconds for everything on two cores.
+        own: a company's candidates.
+        costs: of wrong answers, of two classes; they set the threshold instead of macro-F1.
 
     Raises:
         TooFewLabels: no hold-out with two answers of each kind can be made.
@@ -225,6 +240,9 @@ def train_classes(
     if not _has_better(labelled, split):
         # how often each class comes among distant labels says nothing of other texts
         learned.model.weights = _balanced(train.labels)
+    if costs is not None:
+        # Chances are calibrated, so the cheaper answer is the one with less chance times cost against it.
+        learned.model.weights = (costs.missed, costs.needless)
     judged, apart, notes = _judged(labelled, split, learned)
     test_inputs = inputs[judged]
     chances = learned.model.predict_proba(test_inputs)
@@ -238,7 +256,9 @@ def train_classes(
         labels=labels[judged],
         chances=chances,
         baseline_chances=baseline,
-        metrics=measure(labels[judged], chances, learned.model.weights) | apart,
+        metrics=measure(labels[judged], chances, learned.model.weights)
+        | apart
+        | _mean_costs(labels[judged], answer(chances, learned.model.weights), costs),
         baseline_metrics=measure(labels[judged], baseline),
         test_inputs=test_inputs,
         groups=about[judged].drop(columns="text"),
@@ -255,7 +275,23 @@ def train_classes(
             learned.model, conform(test_inputs, learned.columns), labels[judged], seed
         ),
         notes=[*notes, *learned.faults],
+        costs=costs,
     )
+
+
+def _mean_costs(labels: Array, answers: Array, costs: Costs | None) -> dict[str, float]:
+    """What answers cost per row, beside taking everybody for satisfied, and for dissatisfied."""
+    if costs is None:
+        return {}
+    unsatisfied = labels == 0
+    return {
+        "mean_cost": float(
+            costs.missed * np.mean(unsatisfied & (answers == 1))
+            + costs.needless * np.mean(~unsatisfied & (answers == 0))
+        ),
+        "mean_cost_all_satisfied": float(costs.missed * np.mean(unsatisfied)),
+        "mean_cost_none_satisfied": float(costs.needless * np.mean(~unsatisfied)),
+    }
 
 
 def _has_better(labelled: Labelled, split: Split) -> bool:

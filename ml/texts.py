@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from html import unescape
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -38,6 +38,8 @@ _NEGATION = re.compile(
 )
 _CHINESE_NEGATION = re.compile("[不没未无别非]")
 _STOPS = frozenset(".,;:!?")
+# Of Unicode's private use, so that no text has it; often enough for every least count of ours.
+_NOTHING = ["\ue000\ue000"] * 3
 
 
 def normalised(text: str) -> str:
@@ -94,7 +96,24 @@ class Terms(TfidfVectorizer):  # type: ignore[misc]
 
     A dictionary of numpy integers becomes a file per word in the model's archive: forty seconds
     and many megabytes for an ordinary vocabulary.
+
+    Rows without any text, or none that two of them share, give one term that nobody writes: a company's
+    texts may begin late, and rows before that are learned from by their other inputs.
     """
+
+    def fit(self, texts: Any, labels: Any = None) -> Self:
+        """Learn terms and their weights."""
+        self.fit_transform(texts, labels)
+        return self
+
+    def fit_transform(self, texts: Any, labels: Any = None) -> Any:
+        """Learn terms and their weights; give those of the texts."""
+        texts = list(texts)
+        try:
+            return super().fit_transform(texts, labels)
+        except ValueError:
+            # scikit-learn's word for no term; any other fault comes again
+            return super().fit_transform([*texts, *_NOTHING], labels)[: len(texts)]
 
     def __getstate__(self) -> dict[str, Any]:
         """State with the vocabulary as one text, a term per line in the order of columns."""

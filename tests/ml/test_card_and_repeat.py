@@ -5,15 +5,20 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import ml
 from carelake.errors import ConfigError, RunFailed
-from carelake.settings import Home
-from ml.registry import Registry
+from carelake.setting_groups.company import Costs
+from carelake.settings import Home, ModelSettings, Settings
+from ml import making
+from ml.card import calibration_words
+from ml.own import read_own
+from ml.registry import Registry, origin
 from ml.results import MODELS, SATISFACTION, SEGMENTS, Decision, TrainResult
-from tests.ml.conftest import conversations
+from tests.ml.conftest import SETTINGS, conversations
 
 Trained = tuple[Home, TrainResult]
 
@@ -128,3 +133,23 @@ def test_what_keeps_a_run_from_being_repeated_is_told(trained: Trained, tmp_path
         client.set_tag(run_id, tag, "other 1.0")
         with pytest.raises(RunFailed, match=message):
             ml.repeat_run(home, run_id)
+
+
+def test_stated_costs_set_the_threshold_and_nothing_else(features: Path, home: Home) -> None:
+    rows = making.labelled_rows(SATISFACTION, SETTINGS, features)
+    costs = Costs(missed=5, needless=1)
+    stated = Settings(ml=ModelSettings(time_budget_seconds=20, costs=costs))
+    plain, priced = (
+        making.train(SATISFACTION, rows, each, read_own(home, None)) for each in (SETTINGS, stated)
+    )
+    np.testing.assert_array_equal(plain.chances, priced.chances)
+    assert priced.threshold == pytest.approx(5 / 6) != pytest.approx(plain.threshold)
+    satisfied, told = priced.labels == 1, priced.chances[:, 1] > 5 / 6
+    cost = (5 * (~satisfied & told) + (satisfied & ~told)).mean()
+    assert priced.metrics["mean_cost"] == pytest.approx(cost)
+    assert cost <= min(
+        priced.metrics["mean_cost_all_satisfied"], priced.metrics["mean_cost_none_satisfied"]
+    )
+    assert "customer costs 5 and a needless call 1 (ml.costs)" in calibration_words(priced)
+    # what is not stated is no part of the question: runs before there were costs can be repeated
+    assert "costs" not in origin(SETTINGS)["config"] and "costs" in origin(stated)["config"]

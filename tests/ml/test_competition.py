@@ -16,7 +16,7 @@ from ml.estimators import calibration, corrected
 from ml.evaluation import best_weights, macro_f1, measure, threshold
 from ml.linear import Linear, _log_ratios
 from ml.reasons import explain
-from ml.texts import terms
+from ml.texts import characters, terms, words
 from tests.ml.conftest import ANGRY, HAPPY, PLAIN, conversations
 
 
@@ -130,6 +130,30 @@ def test_names_of_people_among_attributes_are_no_inputs_and_shifts_are() -> None
     assert {f"attribute: {name}" for name in kept} <= set(data.conversation_inputs(frame))
     assert not {f"attribute: {name}" for name in names} & set(data.conversation_inputs(frame))
     assert {f"attribute: {name}" for name in names} <= set(data.people_inputs(frame))
+
+
+def test_texts_that_begin_late_do_not_end_a_training() -> None:
+    rng = np.random.default_rng(3)
+    satisfied = rng.random(400) < 0.6
+    said = np.where(satisfied, "很好 thank you", "太慢了 never again")
+    inputs = pd.DataFrame(
+        {
+            "text": pd.Series(np.where(np.arange(400) >= 360, said, None), dtype="str"),
+            "channel": np.where(satisfied ^ (rng.random(400) < 0.2), "chat", "email"),
+        }
+    ).assign(**dict.fromkeys(("category", "language", "customer_gender", "team")))
+    times = pd.Series(pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(np.arange(400), "h"))
+    keys = pd.Series([f"c{place:04d}" for place in range(400)])
+    learned = learn(Rows(inputs, satisfied.astype(int), times, keys), 1, 20)
+    assert learned.spec.has_text and learned.chosen.metrics["roc_auc"] > 0.7
+
+
+def test_terms_of_texts_that_say_nothing_in_common() -> None:
+    for made in (words(), characters()):
+        assert made.fit_transform(["", "ab", "cd"]).nnz == 0
+        assert made.transform(["ab cd", ""]).nnz == 0
+        plain = type(made)(**made.get_params()).fit(["ab cd"] * 3)
+        assert plain.transform(["cd"]).nnz > 0
 
 
 def test_a_column_that_tells_the_class_gets_a_weight_of_its_sign() -> None:

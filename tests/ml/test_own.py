@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ import pytest
 
 import ml
 from carelake.settings import PROJECT, Home
-from ml.competition import Rows, learn
-from ml.own import read_own
+from ml.competition import Rank, Rows, learn
+from ml.own import attempt, read_own
 from ml.registry import Registry, code_version
 from ml.results import SATISFACTION
 from tests.ml.conftest import SETTINGS, conversations, customers, write_features
@@ -58,6 +59,85 @@ FAULTY = {
     "    def predict_proba(self, inputs):\n"
     "        return np.ones((len(inputs), 2))\n",
 }
+
+
+# Each method by its name; what a class lacks here it has from `Fair`.
+BROKEN = """
+import numpy as np
+
+
+class Fair:
+    def fit(self, inputs, labels):
+        return self
+
+    def predict_proba(self, inputs):
+        return np.full((len(inputs), 2), 0.5)
+
+
+class Exits(Fair):
+    def fit(self, inputs, labels):
+        raise SystemExit(3)
+
+
+class Forgets(Fair):
+    def fit(self, inputs, labels):
+        pass
+
+
+class Below(Fair):
+    def predict_proba(self, inputs):
+        return np.tile([-0.5, 1.5], (len(inputs), 1))
+
+
+class Unknown(Fair):
+    def predict_proba(self, inputs):
+        return np.full((len(inputs), 2), np.nan)
+
+
+class Wordy(Fair):
+    def fit(self, inputs, labels):
+        raise ValueError("two\\nlines")
+
+
+class Half:
+    def fit(self, inputs, labels):
+        return self
+
+
+class Helper:
+    def fit(self, inputs, labels):
+        return self
+
+    def transform(self, inputs):
+        return inputs
+"""
+# Knows the answers, but not how to learn from as many rows as there are in all.
+GREEDY = """
+from .oracle import Oracle
+
+
+class Greedy(Oracle):
+    def fit(self, inputs, labels):
+        if len(inputs) >= 400:
+            raise MemoryError("too many rows")
+        return super().fit(inputs, labels)
+"""
+
+
+def parity(count: int) -> Rows:
+    """Rows whose answer is whether their cents are odd, in order of time."""
+    cents = np.arange(count)
+    inputs = pd.DataFrame(
+        {"prior_order_value": cents / 100, "channel": np.resize(["chat", "email", "chat"], count)}
+    )
+    empty = ("text", "category", "language", "customer_gender", "team")
+    hours = pd.Series(pd.to_timedelta(cents, "h"))
+    return Rows(
+        inputs.assign(**dict.fromkeys(empty)),
+        cents % 2,
+        pd.Timestamp("2024-01-01", tz="UTC") + hours,
+        pd.Series([f"c{place:04d}" for place in cents]),
+    )
 
 
 def hidden(count: int) -> pd.DataFrame:
@@ -119,6 +199,51 @@ def test_files_that_fail_are_told_and_the_others_compete(home: Home, folder: Pat
     told = "\n".join(learned.faults)
     assert "Holds left out: TypeError: holds subprocess.Popen; use scikit-learn's parts" in told
     assert "Unsure left out: ValueError: predict_proba gave chances that do not sum to 1" in told
+
+
+def test_each_broken_class_gives_one_line_and_ends_nothing(home: Home, folder: Path) -> None:
+    (folder / "broken.py").write_text(BROKEN)
+    (folder / "leaving.py").write_text("import sys\nsys.exit('now')\n")
+    own = read_own(home, folder)
+    assert own.faults == (
+        f"{folder / 'broken.py'}: class Half has no predict_proba, so it does not compete",
+        f"{folder / 'leaving.py'}: cannot be imported (SystemExit: now); mend it",
+    )
+    rows = parity(60)
+    parts = [(np.arange(40), np.arange(40, 60))]
+    told = {
+        each.name: attempt(each, rows.inputs, rows.labels, parts)[1].partition(" left out: ")[2]
+        for each in own.classes
+    }
+    assert told == {
+        "Oracle": "",
+        "Fair": "",
+        "Exits": "SystemExit: 3",
+        "Forgets": "TypeError: fit returned NoneType; it has to return the model (self)",
+        "Below": "ValueError: predict_proba gave chances that do not sum to 1, or some below 0",
+        "Unknown": "ValueError: predict_proba gave chances that are no numbers (NaN or infinite)",
+        "Wordy": "ValueError: two lines",
+    }
+
+
+def test_classes_of_one_name_are_told_apart(home: Home, folder: Path) -> None:
+    (folder / "another.py").write_text(ORACLE)
+    assert [each.name for each in read_own(home, folder).classes] == [
+        "another.Oracle",
+        "oracle.Oracle",
+    ]
+
+
+def test_a_winner_that_cannot_learn_from_all_rows_leaves_the_place_to_ours(
+    home: Home, folder: Path
+) -> None:
+    (folder / "greedy.py").write_text(GREEDY)
+    own = read_own(home, folder)
+    greedy = replace(own, classes=tuple(each for each in own.classes if each.name == "Greedy"))
+    assert learn(parity(390), 1, 0.05, greedy).chosen.name == "own: Greedy"
+    learned = learn(parity(400), 1, 0.05, greedy)
+    assert learned.chosen.rank < Rank.OWN
+    assert learned.faults == ("own candidate Greedy left out: MemoryError: too many rows",)
 
 
 def test_what_a_folder_holds_is_part_of_the_question(home: Home, folder: Path) -> None:

@@ -119,6 +119,10 @@ def test_a_served_model_says_what_scoring_says_and_refuses_what_it_cannot_read(
         for body, told in unreadable:
             refused = ask(address, body)
             assert refused.status_code == 400 and told in refused.text, refused.text
+        for nothing in ([], [{}]):
+            refused = ask(address, {"dataframe_records": nothing})
+            assert refused.status_code == 400 and "Traceback" not in refused.text
+            assert ("n_orders" if name == SEGMENTS else "there are no rows") in refused.text
         assert ask(address, "a,b\n", "text/turtle").status_code == 415
         # and is still there
         assert ask(address, {"dataframe_records": rows}).status_code == 200

@@ -247,6 +247,14 @@ def test_missing_feature_files_say_what_to_do(home: Home, tmp_path: Path) -> Non
         ml.train(home, SETTINGS, tmp_path / "nothing")
 
 
+def test_a_damaged_feature_file_says_what_to_do(home: Home, tmp_path: Path) -> None:
+    folder = write_features(tmp_path / "f", conversations(80, seed=1), customers(40, seed=1))
+    file = folder / "conversations.parquet"
+    file.write_bytes(file.read_bytes()[:500])
+    with pytest.raises(RunFailed, match=r"damaged .*remove its folder and `carelake build`"):
+        ml.train(home, SETTINGS, folder)
+
+
 def test_a_champion_that_mlflow_lost_is_not_replaced_unless_forced(
     trained: Trained, features: Path, new_home: Callable[[str], Home]
 ) -> None:
