@@ -2,8 +2,17 @@
    The cheap tests first: most texts hold neither an @ nor a long number. Phone numbers are known by
    their shape (country code, Chinese mobile, area code, 3-3-4, any run of 9 to 13 digits), so that a
    date stays a date. A long number that is none of these, as in a link or glued to letters, goes too:
-   nobody can tell what it identifies. #}
+   nobody can tell what it identifies. Written in the wide signs of a Chinese keyboard they are the same, and the text is
+   masked as if it were written in narrow ones. #}
 {% macro mask_text(column) -%}
+    case
+        when regexp_matches({{ column }}, '＠|[０-９][０-９　（）．－ ().-]{5,}')
+            then {{ mask_narrow_text("translate(" ~ column ~ ", '０１２３４５６７８９＠＋－．（）　', '0123456789@+-.() ')") }}
+        else {{ mask_narrow_text(column) }}
+    end
+{%- endmacro %}
+
+{% macro mask_narrow_text(column) -%}
     case
         when {{ column }} is null then null
         when regexp_matches({{ column }}, '\d[\d ().-]{5,}') then
