@@ -135,6 +135,7 @@ def labelled(
     if len(found) < 2:
         raise Unreadable(f"{path}: all {len(answers):,} rows have the label '{found[0]}'")
     table = table.loc[answers.index].reset_index(drop=True)
+    notes += _unread_moments(path, table, mapping.times)
     frame = _frame(table, mapping)
     codes = answers.map({name: place for place, name in enumerate(found)}).to_numpy().astype(int)
     rows = Rows(
@@ -241,7 +242,7 @@ def _frame(table: pd.DataFrame, mapping: Mapping) -> pd.DataFrame:
         return table[name]
 
     def moment(name: str | None) -> pd.Series[Any]:
-        return pd.to_datetime(column(name), format=mapping.times.format, errors="coerce", utc=True)
+        return _moments(column(name), mapping.times)
 
     opened, replied = moment(mapping.times.opened), moment(mapping.times.replied)
     wait = (replied - opened).dt.total_seconds() / 60
@@ -262,6 +263,26 @@ def _frame(table: pd.DataFrame, mapping: Mapping) -> pd.DataFrame:
         if ours in data.NUMBERS:
             parts[ours] = pd.to_numeric(column(theirs), errors="coerce").astype("float64")
     return pd.DataFrame(parts, index=table.index)
+
+
+def _moments(said: pd.Series[Any], times: Times) -> pd.Series[Any]:
+    return pd.to_datetime(said, format=times.format, errors="coerce", utc=True)
+
+
+def _unread_moments(path: Path, table: pd.DataFrame, times: Times) -> list[str]:
+    """A line for each column whose moments are written otherwise than the mapping says; they count as missing."""
+    told = []
+    for name in dict.fromkeys((times.opened, times.replied, times.known)):
+        if name is None or name not in table:
+            continue
+        unread = table[name].notna() & _moments(table[name], times).isna()
+        if unread.any():
+            one = table[name][unread].iloc[0]
+            told.append(
+                f"{path.name}: '{name}': {int(unread.sum()):,} moments like '{one}' are not written "
+                f"as {times.format} and count as missing; mend times.format in the mapping"
+            )
+    return told
 
 
 def _attributes(table: pd.DataFrame, mapping: Mapping, moment: Any) -> pd.Series[Any]:

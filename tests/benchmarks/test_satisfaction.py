@@ -314,3 +314,16 @@ def test_a_label_that_nobody_learned_counts_as_missed(
     assert (more["auc"], more["brier"]) == (known["auc"], known["brier"])
     assert more["accuracy"] == pytest.approx(known["accuracy"] / 2)
     assert more["macro_f1"] < known["macro_f1"] * 0.7 and more["n_test"] == 40
+
+
+def test_moments_written_otherwise_than_the_mapping_says_are_told(tmp_path: Path) -> None:
+    table = reviews(5, 3).assign(asked=["2024-05-01 10:00:00"] * 7 + ["1 May 2024", None, "2 May"])
+    path = write(tmp_path / "asked.csv", table)
+    mapping = Mapping.model_validate(
+        {"label": {"column": "label"}, "text": "review", "times": {"opened": "asked"}}
+    )
+    _, told = labelled(path, mapping)
+    assert [line for line in told if "asked" in line] == [
+        "asked.csv: 'asked': 2 moments like '1 May 2024' are not written as %Y-%m-%d %H:%M:%S and count as missing; "
+        "mend times.format in the mapping"
+    ]
