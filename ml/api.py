@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,6 +114,15 @@ def sentiment_champion(home: Home) -> tuple[int, str] | None:
 
     found = Registry(home).champion(SENTIMENT)
     return None if found is None else (int(found.version), str(found.tags["model_digest"]))
+
+
+def turn_of_texts(
+    home: Home, report: Callable[[str], None] = _silent
+) -> AbstractContextManager[None]:
+    """Hold this while texts are found, scored and recorded: two at once would write one file."""
+    from ml.turns import own_turn
+
+    return own_turn(home, report, "texts")
 
 
 def score_texts(

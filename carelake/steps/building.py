@@ -192,16 +192,26 @@ def _score_texts(ctx: Context, progress: Progress) -> int:
     from carelake.warehouse.connection import connect, write_lock
     from ml import api
 
-    champion = api.sentiment_champion(ctx.home)
+    with api.turn_of_texts(ctx.home, report=progress.say):
+        champion = api.sentiment_champion(ctx.home)
+        with write_lock(ctx.home, "find new texts", say=progress.say), connect(ctx.home) as con:
+            sentiment.forget(con, champion)
+        return 0 if champion is None else _score_new_texts(ctx, progress)
+
+
+def _score_new_texts(ctx: Context, progress: Progress) -> int:
+    """Write, score and record texts by parts, in this home's turn for it; gives how many."""
+    from carelake.warehouse import sentiment
+    from carelake.warehouse.connection import connect, write_lock
+    from ml import api
+
     texts, scores = (
         ctx.home.scores / f"sentiment_{name}.parquet.part" for name in ("texts", "scores")
     )
     texts.parent.mkdir(parents=True, exist_ok=True)
-    with write_lock(ctx.home, "find new texts", say=progress.say), connect(ctx.home) as con:
-        sentiment.forget(con, champion)
     done = 0
     try:
-        while champion is not None:
+        while True:
             with (
                 write_lock(ctx.home, "find new texts", say=progress.say),
                 connect(ctx.home, **ctx.settings.duckdb) as con,
