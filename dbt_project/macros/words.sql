@@ -28,6 +28,16 @@
     )
 {%- endmacro %}
 
+{# Such orders count for nothing. #}
+{% macro is_cancelled(status, quantity, amount, order_id) -%}
+    (
+        coalesce({{ status }} in {{ cancelled_words() }}, false)
+        or coalesce({{ quantity }} < 0, false)
+        or coalesce({{ amount }} < 0, false)
+        or regexp_matches({{ order_id }}, '^C\d+$')
+    )
+{%- endmacro %}
+
 {# It rests until somebody else has done something. #}
 {% macro on_hold_words() -%}
     ('on hold', 'on_hold', 'on-hold', 'hold', 'onhold', 'suspended', '挂起', '暂停', '搁置')

@@ -85,7 +85,13 @@ _cases = st.fixed_dictionaries(
 )
 _orders = st.fixed_dictionaries(
     {"order_id": st.sampled_from(["o1", "o77"]), "customer_id": st.sampled_from(["c1", "c7"])},
-    optional={"amount": st.sampled_from(["10", "-4", "x"]), "ordered_at": st.just(_time(MOMENTS[0]))},
+    optional={"amount": st.sampled_from(["10", "-4", "x"]), "ordered_at": st.just(_time(MOMENTS[0])),
+              "status": st.just("cancelled"), "updated_at": st.sampled_from([_time(m) for m in MOMENTS])},
+)  # fmt: skip
+_answers = st.fixed_dictionaries(
+    {"survey_id": st.sampled_from(["v2", "v77"]), "survey_score": st.sampled_from(["1", "5"])},
+    optional={"customer_id": st.sampled_from(["c1", "c2"]), "conversation_id": st.sampled_from(["k1", "case1"]),
+              "responded_at": st.just(_time(MOMENTS[0])), "updated_at": st.sampled_from([_time(m) for m in MOMENTS])},
 )  # fmt: skip
 _agents = st.fixed_dictionaries(
     {"agent_id": st.sampled_from(["a1", "a3"])}, optional={"agent_name": st.just("nobody yet"), "phone": st.just("801")}
@@ -95,6 +101,7 @@ SOURCES = {
     "calls": ("communications", _messages), "notes": ("communications", _messages),
     "crm_contacts": ("customers", _customers), "crm_cases": ("conversations", _cases),
     "shop": ("orders", _orders), "staff": ("agents", _agents),
+    "surveys": ("survey_responses", _answers),
 }  # fmt: skip
 
 

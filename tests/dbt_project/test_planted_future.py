@@ -1,8 +1,9 @@
-"""Facts that come after a conversation closed move none of its features."""
+"""Facts and revisions that come after a conversation closed move none of its features."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,6 +70,29 @@ FUTURE = [
         {"agent_id": "a2", "agent_name": "Tom Ash", "email": "tom@shop.example", "phone": "802", "team": "east"},
     ]),
 ]  # fmt: skip
+# Then what was said of orders and answers long ago is said otherwise, and both people call again.
+AUGUST = "2024-08-05T00:00:00Z"
+REVISIONS = [
+    Batch("shop", "orders", AUGUST, [
+        {"order_id": "o1", "customer_id": "c1", "ordered_at": "2024-05-02T09:00:00.000000Z", "amount": "¥1,200.50",
+         "currency": "cny", "status": "cancelled", "updated_at": "2024-07-31T09:00:00Z"},
+        {"order_id": "o2", "customer_id": "c2", "ordered_at": "2024-05-03T09:00:00.000000Z", "amount": "80", "status": "paid",
+         "updated_at": "2024-07-31T09:00:00Z"},
+        {"order_id": "o3", "customer_id": "c2", "ordered_at": "2024-04-01T09:00:00.000000Z", "amount": "500"},
+    ]),
+    Batch("surveys", "survey_responses", AUGUST, [
+        {"survey_id": "v2", "survey_kind": "NPS", "survey_score": "1", "customer_id": "c2",
+         "responded_at": "2024-05-06T09:00:00.000000Z", "updated_at": "2024-07-31T09:00:00Z"},
+        {"survey_id": "v5", "survey_kind": "csat", "survey_score": "1", "conversation_id": "k1",
+         "responded_at": "2024-05-10T10:00:00.000000Z"},
+    ]),
+    Batch("calls", "communications", AUGUST, [
+        {"communication_id": "k94", "direction": "in", "from_address": "13800138000", "agent": "802",
+         "sent_at": "2024-08-06T09:00:00Z", "duration_seconds": "60", "status": "answered"},
+        {"communication_id": "k95", "direction": "in", "from_address": "13900139000", "agent": "801",
+         "sent_at": "2024-08-06T10:00:00Z", "duration_seconds": "60", "status": "answered"},
+    ]),
+]  # fmt: skip
 ANSWER = {"label_satisfied", "label_at", "comment"}
 """What the customer said of the conversation afterwards: no input of any forecast."""
 
@@ -86,18 +110,20 @@ class Told(NamedTuple):
     texts: Rows
 
 
+BUILD = (
+    "run",
+    "--select",
+    "path:models/staging",
+    "path:models/intermediate",
+    "path:models/features",
+)
+
+
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     dbt = Dbt(tmp_path_factory.mktemp("planted"))
     write_warehouse(dbt.warehouse, [*company(), *CLOSED])
-    build = (
-        "run",
-        "--select",
-        "path:models/staging",
-        "path:models/intermediate",
-        "path:models/features",
-    )
-    dbt(*build)
+    dbt(*BUILD)
     before, people = features(dbt), features(dbt, "features_customers")
     texts = features(dbt, "features_sentiment")
     closed = set(
@@ -106,12 +132,16 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
             "where status = 'closed' and occurred_at is not null"
         )
     )
+    bring(dbt, FUTURE)
+    yield Told(dbt, before, features(dbt), closed, people, texts)
+
+
+def bring(dbt: Dbt, batches: list[Batch]) -> None:
     with duckdb.connect(str(dbt.warehouse)) as con:
         con.execute("set TimeZone = 'UTC'")
-        for batch in FUTURE:
+        for batch in batches:
             load_batch(con, batch)
-    dbt(*build)
-    yield Told(dbt, before, features(dbt), closed, people, texts)
+    dbt(*BUILD)
 
 
 def features(dbt: Dbt, name: str = "features_conversations") -> Rows:
@@ -145,6 +175,31 @@ def test_no_feature_of_a_closed_conversation_moves(told: Told) -> None:
     assert before[reopened]["label_satisfied"] is True
     assert after[reopened]["occurred_at"] > before[reopened]["occurred_at"]
     assert after[reopened]["label_satisfied"] is None and after[reopened]["is_reopened"]
+
+
+@pytest.mark.slow
+def test_what_is_said_otherwise_later_moves_nothing_that_ended_before(
+    told: Told, tmp_path: Path
+) -> None:
+    dbt = Dbt(tmp_path)
+    shutil.copyfile(told.dbt.warehouse, dbt.warehouse)
+    bring(dbt, REVISIONS)
+    after = features(dbt)
+    moved = {
+        (row["occurred_at"].isoformat(), name): (value, after[key][name])
+        for key, row in told.after.items()
+        if row["occurred_at"] is not None
+        for name, value in row.items()
+        if name not in ANSWER and after[key][name] != value
+    }
+    assert moved == {}
+    # what is foretold afterwards knows of it: o1 counts no more, o2 counts, o3 is worth 500; answers are 1 and 1
+    names = ("n_prior_orders", "prior_order_value", "prior_satisfaction")
+    later = sorted(set(after) - set(told.after), key=lambda key: str(after[key]["occurred_at"]))
+    assert [tuple(str(after[key][name]) for name in names) for key in later] == [
+        ("1", "999.00", "0.400000"),
+        ("4", "1493.10", "0.366667"),
+    ]
 
 
 @pytest.mark.slow

@@ -14,6 +14,17 @@ from tests.dbt_project.conftest import Batch, Dbt, company, load_batch, write_wa
 from tests.dbt_project.test_increments import AGAIN, BELOW_THE_MARTS, BUILD, HOW_NUMBERS_ARE_READ
 
 LATER = "2024-06-20T00:00:00Z"
+# Known in a newer version only, until an older one comes late.
+NEWER = [
+    Batch("shop", "orders", "2024-06-02T00:00:00Z", [
+        {"order_id": "o902", "customer_id": "c2", "amount": "40", "status": "cancelled",
+         "ordered_at": "2024-04-01T00:00:00.000000Z", "updated_at": "2024-05-20T00:00:00.000000Z"},
+    ]),
+    Batch("surveys", "survey_responses", "2024-06-02T00:00:00Z", [
+        {"survey_id": "s902", "customer_id": "c2", "survey_score": "5", "survey_kind": "csat",
+         "responded_at": "2024-04-01T00:00:00.000000Z", "updated_at": "2024-05-20T00:00:00.000000Z"},
+    ]),
+]  # fmt: skip
 Change = Callable[[duckdb.DuckDBPyConnection], None]
 
 
@@ -31,6 +42,25 @@ CHANGES: dict[str, tuple[Change, str, str]] = {
         _batch("shop", "orders", {"order_id": "o900", "customer_id": "c1", "amount": "10",
                                   "ordered_at": "2024-04-01T00:00:00.000000Z"}),
         "intermediate.int_conversation_features", "n_prior_orders, prior_order_value",
+    ),
+    "an order that was cancelled afterwards": (
+        _batch("shop", "orders", {"order_id": "o3", "customer_id": "c2", "amount": "99.90", "status": "cancelled",
+                                  "ordered_at": "2024-05-04T09:00:00.000000Z",
+                                  "updated_at": "2024-05-08T00:00:00.000000Z"}),
+        "intermediate.int_conversation_features", "n_prior_orders, prior_order_value",
+    ),
+    "what was once said of an order": (
+        _batch("shop", "orders", {"order_id": "o902", "customer_id": "c2", "amount": "40",
+                                  "ordered_at": "2024-04-01T00:00:00.000000Z",
+                                  "updated_at": "2024-04-02T00:00:00.000000Z"}),
+        "intermediate.int_conversation_features", "n_prior_orders, prior_order_value",
+    ),
+    "what was once answered": (
+        _batch("surveys", "survey_responses", {"survey_id": "s902", "customer_id": "c2", "survey_score": "1",
+                                               "survey_kind": "csat",
+                                               "responded_at": "2024-04-01T00:00:00.000000Z",
+                                               "updated_at": "2024-04-02T00:00:00.000000Z"}),
+        "intermediate.int_conversation_features", "prior_satisfaction",
     ),
     "an answer": (
         _batch("surveys", "survey_responses", {"survey_id": "s900", "customer_id": "c1", "survey_score": "1",
@@ -85,7 +115,7 @@ CHANGES: dict[str, tuple[Change, str, str]] = {
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dbt]:
     dbt = Dbt(tmp_path_factory.mktemp("remembered"))
-    write_warehouse(dbt.warehouse, company())
+    write_warehouse(dbt.warehouse, [*company(), *NEWER])
     dbt(*BUILD)
     shutil.copyfile(dbt.warehouse, _kept(dbt))
     yield dbt

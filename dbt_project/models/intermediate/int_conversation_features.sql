@@ -42,14 +42,23 @@ survey_days as (
     group by customer_hash, responded_at
 ),
 
+-- What a later version of an answer or an order changed counts from when it was known.
+survey_moments as (
+    select customer_hash, responded_at as counts_from, satisfaction, n_surveys from survey_days
+    union all
+    select customer_hash, counts_from, satisfaction, n_surveys,
+    from {{ ref('int_survey_revisions') }}
+    {{ of_changed_customers() }}
+),
+
 surveys_so_far as (
     select
         customer_hash,
-        responded_at,
+        counts_from,
         sum(satisfaction) over so_far as satisfaction,
         sum(n_surveys) over so_far as n_surveys,
-    from survey_days
-    window so_far as (partition by customer_hash order by responded_at)
+    from survey_moments
+    window so_far as (partition by customer_hash order by counts_from)
 ),
 
 comments as (
@@ -70,14 +79,22 @@ order_days as (
     group by customer_hash, ordered_at
 ),
 
+order_moments as (
+    select customer_hash, ordered_at as counts_from, amount, n_orders from order_days
+    union all
+    select customer_hash, counts_from, amount, n_orders,
+    from {{ ref('int_order_revisions') }}
+    {{ of_changed_customers() }}
+),
+
 orders_so_far as (
     select
         customer_hash,
-        ordered_at,
+        counts_from,
         sum(amount) over so_far as amount,
         sum(n_orders) over so_far as n_orders,
-    from order_days
-    window so_far as (partition by customer_hash order by ordered_at)
+    from order_moments
+    window so_far as (partition by customer_hash order by counts_from)
 ),
 
 opening_days as (
@@ -165,11 +182,11 @@ histories as (
     asof left join surveys_so_far
         on
             moments.customer_hash = surveys_so_far.customer_hash
-            and moments.occurred_at > surveys_so_far.responded_at
+            and moments.occurred_at > surveys_so_far.counts_from
     asof left join orders_so_far
         on
             moments.customer_hash = orders_so_far.customer_hash
-            and moments.occurred_at > orders_so_far.ordered_at
+            and moments.occurred_at > orders_so_far.counts_from
 ),
 
 described as (

@@ -37,6 +37,11 @@ told as (
     from {{ ref('int_orders') }}
     where customer_hash is not null
     union all
+    select customer_hash, hash('orders revised', counts_from, amount, n_orders) from {{ ref('int_order_revisions') }}
+    union all
+    select customer_hash, hash('surveys revised', counts_from, satisfaction, n_surveys)
+    from {{ ref('int_survey_revisions') }}
+    union all
     select conversations.customer_hash, hash('number', conversations.conversation_hash, order_numbers.order_key)
     from conversations
     inner join order_numbers using (order_id)

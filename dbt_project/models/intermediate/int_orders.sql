@@ -81,10 +81,7 @@ final as (
         united.status,
         united.store,
         united.n_lines,
-        coalesce(united.status in {{ cancelled_words() }}, false)
-        or coalesce(united.quantity < 0, false)
-        or coalesce(united.amount < 0, false)
-        or regexp_matches(united.order_id, '^C\d+$') as is_cancelled,
+        {{ is_cancelled('united.status', 'united.quantity', 'united.amount', 'united.order_id') }} as is_cancelled,
         identities.customer_hash,
     from united
     left join {{ ref('int_identities') }} as identities using (identity_key)
