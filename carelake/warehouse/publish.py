@@ -53,6 +53,23 @@ class PublishResult:
     n_rows: int = 0
 
 
+@dataclass(frozen=True)
+class _Draft:
+    """A version that is written, and not yet audited.
+
+    Attributes:
+        tables: rows of each.
+        excluded: columns per mart that no fingerprint counts.
+        fingerprint: of the marts in the warehouse.
+    """
+
+    version: int
+    folder: Path
+    tables: dict[str, int]
+    excluded: dict[str, frozenset[str]]
+    fingerprint: dict[str, Any]
+
+
 def publish(ctx: Context, *, release: bool = False) -> PublishResult:
     """Publish the marts as a new version, unless nothing in them changed.
 
@@ -63,52 +80,62 @@ def publish(ctx: Context, *, release: bool = False) -> PublishResult:
         RunFailed: a rollback holds publishing, a gate stopped it, or the audit failed.
     """
     home = ctx.home
-    with write_lock(home, "publish"), connect(home, **ctx.settings.duckdb) as con:
-        if release:
-            (home.published / HOLD).unlink(missing_ok=True)
-        _refuse_when_held(home, con)
-        for left in (home.published / "versions").glob("*.part"):  # a killed publication's draft
-            shutil.rmtree(left)
-        volatile = volatile_columns(home)
-        fingerprint = marts_fingerprint(con, volatile)
-        current = current_version(home)
-        promoted = promoted_columns(ctx)
-        state = {"fingerprint": fingerprint, "accounts": _accounts(con), "promoted": promoted}
-        said = {} if current is None else publication(home, current)
-        # a banner about a silent source stays with the data it speaks of
-        is_held_back = (said.get("banner") or {"kind": "quiet"}).get("kind") != "quiet"
-        if said.items() >= state.items() and not is_held_back:
-            return PublishResult(False, current, f"nothing changed; version {current} stays")
-        version = max([0, *versions(home)]) + 1
-        folder = home.published / "versions" / f"{version:06d}"
-        draft = folder.with_name(folder.name + ".part")
-        draft.mkdir(parents=True)
-        folder.parent.chmod(0o755)  # whatever the umask: readers pass through
-        # a promoted column repeats what `attributes` holds: it is no part of the fingerprint
-        excluded = {
-            mart: volatile.get(mart, frozenset()) | frozenset(promoted.get(mart, {}))
-            for mart in {*volatile, *promoted}
-        }
-        before = None if current is None else home.published / "versions" / f"{current:06d}"
-        large = ctx.settings.parquet_month_from
-        tables, state["parquet"] = _write_marts(
-            con, draft, promoted, before, said.get("parquet", {}), large
-        )
-        _write_meta(con, draft, excluded, state, version)
-        _write_views(draft / "marts.duckdb", list(tables))
-        _write_private(con, draft)
-        _audit(draft / "marts.duckdb", excluded, fingerprint, tables)
-        seal(draft)
-        draft.rename(folder)
-        point_to(home, version)
+    with write_lock(home, "publish"):
+        with connect(home, **ctx.settings.duckdb) as con:
+            if release:
+                (home.published / HOLD).unlink(missing_ok=True)
+            _refuse_when_held(home, con)
+            drafted = _write_draft(ctx, con)
+        if isinstance(drafted, PublishResult):
+            return drafted
+        # the warehouse is closed by now: what it holds in memory would come on top
+        _audit(drafted, ctx.settings.build_memory)
+        seal(drafted.folder)
+        drafted.folder.rename(home.published / "versions" / f"{drafted.version:06d}")
+        point_to(home, drafted.version)
         forget_old(home, ctx.settings.kept_versions)
         return PublishResult(
             True,
-            version,
-            f"version {version}: {len(tables)} marts",
-            len(tables),
-            sum(tables.values()),
+            drafted.version,
+            f"version {drafted.version}: {len(drafted.tables)} marts",
+            len(drafted.tables),
+            sum(drafted.tables.values()),
         )
+
+
+def _write_draft(ctx: Context, con: duckdb.DuckDBPyConnection) -> _Draft | PublishResult:
+    """Write all files of the next version; where nothing changed, what publishing has to say of that."""
+    home = ctx.home
+    for left in (home.published / "versions").glob("*.part"):  # a killed publication's draft
+        shutil.rmtree(left)
+    volatile = volatile_columns(home)
+    fingerprint = marts_fingerprint(con, volatile)
+    current = current_version(home)
+    promoted = promoted_columns(ctx)
+    state = {"fingerprint": fingerprint, "accounts": _accounts(con), "promoted": promoted}
+    said = {} if current is None else publication(home, current)
+    # a banner about a silent source stays with the data it speaks of
+    is_held_back = (said.get("banner") or {"kind": "quiet"}).get("kind") != "quiet"
+    if said.items() >= state.items() and not is_held_back:
+        return PublishResult(False, current, f"nothing changed; version {current} stays")
+    version = max([0, *versions(home)]) + 1
+    folder = home.published / "versions" / f"{version:06d}.part"
+    folder.mkdir(parents=True)
+    folder.parent.chmod(0o755)  # whatever the umask: readers pass through
+    # a promoted column repeats what `attributes` holds: it is no part of the fingerprint
+    excluded = {
+        mart: volatile.get(mart, frozenset()) | frozenset(promoted.get(mart, {}))
+        for mart in {*volatile, *promoted}
+    }
+    before = None if current is None else home.published / "versions" / f"{current:06d}"
+    large = ctx.settings.parquet_month_from
+    tables, state["parquet"] = _write_marts(
+        con, folder, promoted, before, said.get("parquet", {}), large
+    )
+    _write_meta(con, folder, excluded, state, version)
+    _write_views(folder / "marts.duckdb", list(tables))
+    _write_private(con, folder)
+    return _Draft(version, folder, tables, excluded, fingerprint)
 
 
 def rollback(ctx: Context) -> PublishResult:
@@ -340,22 +367,17 @@ def _write_private(con: duckdb.DuckDBPyConnection, draft: Path) -> None:
         con.execute("detach private_out")
 
 
-def _audit(
-    path: Path,
-    excluded: dict[str, frozenset[str]],
-    fingerprint: dict[str, Any],
-    tables: dict[str, int],
-) -> None:
+def _audit(draft: _Draft, memory: str | None) -> None:
     """Open the new file as a reader would, and compare it with what was to be published."""
-    with open_marts(path) as con:
-        found = marts_fingerprint(con, excluded)
-        for name, rows in tables.items():
+    with open_marts(draft.folder / "marts.duckdb", memory) as con:
+        found = marts_fingerprint(con, draft.excluded)
+        for name, rows in draft.tables.items():
             row = con.execute(f"select count(*) from marts.{name}").fetchone()
             if row is None or row[0] != rows:
                 raise RunFailed(
                     f"audit: {name} has not the rows it should have; nothing was published"
                 )
-    for name, expected in fingerprint.items():
+    for name, expected in draft.fingerprint.items():
         if found[name] != expected:
             raise RunFailed(f"audit: {name} differs from the warehouse; nothing was published")
 

@@ -41,13 +41,17 @@ def read_only(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @contextmanager
-def open_marts(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_marts(path: Path, memory: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a marts file so that both `dim_customers` and `marts.dim_customers` are found.
 
     DuckDB names a database after its file: opened by itself, `marts.duckdb` would make the name
     `marts` mean the file and the schema alike. Attached as `published`, it means the schema.
+
+    Args:
+        path: of the file.
+        memory: what DuckDB may use at most, as '4GB'; its default is four fifths of the machine's.
     """
-    con = duckdb.connect()
+    con = duckdb.connect(config={"memory_limit": memory} if memory else {})
     try:
         con.execute("set TimeZone = 'UTC'")
         con.execute(f"attach {literal(str(path))} as published (read_only)")
